@@ -1,0 +1,147 @@
+// Engine: all sessions of one loop. A session is one ws::Connection on one stream, either role, with its
+// outbox and its deadlines.
+//
+// One turn: wait() flushes what the last turn wrote (at most one send per stream), waits, and settles what
+// was sent; then next() yields what happened, as values, until it returns false. Whatever is written while
+// events are handled leaves in the next wait().
+//
+// Ownership: the engine owns streams and sessions; callers hold SessionIds, which go stale by themselves
+// (every call with a stale id does nothing). `tag` is the caller's, one per session.
+// Limits: EngineOptions; each has an outcome (a CloseReason or RejectReason) and is counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "http/head.h"
+#include "io/loop.h"
+#include "metrics/counters.h"
+#include "ws/connection.h"
+#include "ws/handshake.h"
+
+namespace wspool::session {
+
+struct SessionId {
+    std::uint32_t index = UINT32_MAX;
+    std::uint32_t generation = 0;
+    friend bool operator==(SessionId, SessionId) = default;
+};
+
+struct EngineOptions {
+    ws::Limits limits;
+    http::HeadLimits head;
+    bool allow_deflate = true;                 // server: accept permessage-deflate when offered
+    std::size_t deflate_size_min = 256;        // messages below it go out uncompressed
+    std::size_t outbox_size_max = 1024 * 1024; // bytes waiting per session; an empty one admits one message
+    Duration handshake_timeout = std::chrono::seconds(5);   // from accept or connect; absolute
+    Duration frame_timeout = std::chrono::seconds(15);      // first byte of a frame to its last
+    Duration message_timeout = std::chrono::seconds(30);    // first fragment to the last
+    Duration ping_interval = std::chrono::seconds(25);      // ± 10 %; 0: no pings
+    Duration pong_timeout = std::chrono::seconds(10);       // any received byte counts
+    Duration write_timeout = std::chrono::seconds(10);      // blocked without progress
+    Duration close_timeout = std::chrono::seconds(5);       // for the peer's half of the closing
+    std::uint32_t control_frames_per_second = 10;           // token bucket; 0: off
+    std::uint32_t control_frames_burst = 20;
+    int send_buffer = 0;  // SO_SNDBUF of accepted streams; 0: the kernel's autotuning
+};
+
+enum class EventKind : std::uint8_t {
+    opening,   // server: a valid upgrade was asked for: answer with accept() or refuse(), now
+    plain,     // server: a request that is no upgrade: answer with refuse() (any status), now
+    opened,    // client: upgraded; `subprotocol`
+    message,   // opcode text (valid UTF-8) or binary, `payload`
+    closed,    // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
+    failed,    // client: the connect or the handshake failed; `text` is one sentence; last event
+    readable,  // a watched descriptor; `tag` is the watch()'s
+};
+
+// Views are valid until the next next() or wait().
+struct Event {
+    EventKind kind{};
+    SessionId session;
+    std::uint64_t tag = 0;
+    ws::Opcode opcode{};
+    MutableBytes payload;
+    const http::RequestHead* request = nullptr;  // opening, plain
+    const ws::Upgrade* upgrade = nullptr;        // opening
+    metrics::CloseReason reason{};
+    ws::CloseCode code{};
+    std::string_view text;
+};
+
+enum class SendOutcome : std::uint8_t {
+    queued,  // will be sent, in order
+    gone,    // the session is closing or stale: nothing was kept
+    full,    // the outbox is at its bound: the session is being closed as a slow consumer (1013)
+};
+
+// Bytes encoded once for many: see Engine::frame() and Engine::send_frame().
+struct FrameRef {
+    const std::byte* data = nullptr;
+    std::uint32_t size = 0;
+    std::uint32_t payload_offset = 0;
+    void* shared = nullptr;  // the engine's: what keeps a large frame alive
+};
+
+class Engine {
+  public:
+    Engine(io::Loop& loop, const EngineOptions& options, Entropy& entropy, metrics::Counters& counters);
+    ~Engine();
+
+    [[nodiscard]] Instant now() const;
+
+    // Listens; returns the address with the port taken.
+    [[nodiscard]] Result<io::Address> listen(const io::Address& address);
+    // Connects as a client; `opened` or `failed` follows.
+    [[nodiscard]] Result<SessionId> connect(const io::Address& address,
+                                            const ws::ClientHandshake& handshake,
+                                            std::uint64_t tag);
+    [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+
+    // Flushes, then waits for events, at most until `deadline`.
+    void wait(Instant deadline);
+    [[nodiscard]] bool next(Event& event);
+
+    // ---- answers to `opening` and `plain`
+    void accept(SessionId session, std::string_view subprotocol, std::uint64_t tag);
+    // `headers`: whole lines with CRLF. Closes after the answer.
+    void refuse(SessionId session, int status, std::string_view body, metrics::RejectReason reason,
+                std::string_view headers = {});
+    // For what is no refusal: 200 on /healthz. Closes after the answer.
+    void answer(SessionId session, int status, std::string_view body);
+
+    // ---- open sessions
+    SendOutcome send(SessionId session, ws::Opcode opcode, ByteView payload);
+    // Writes one message of several pieces without copying them together first.
+    SendOutcome send(SessionId session, ws::Opcode opcode, std::span<const ByteView> pieces);
+    // Encodes one text message for many receivers (server role); valid for send_frame() until wait().
+    [[nodiscard]] FrameRef frame(ws::Opcode opcode, std::span<const ByteView> pieces);
+    SendOutcome send_frame(SessionId session, const FrameRef& frame);
+    // Client role: sends bytes that are already whole masked frames, `messages` of them, as they are. For
+    // load generators; the bytes must stay until the send is done.
+    SendOutcome send_raw(SessionId session, ByteView frames, std::uint32_t messages);
+    // Sends a close frame after what is queued, and closes when the peer has answered or close_timeout.
+    void close(SessionId session, ws::CloseCode code, std::string_view text, metrics::CloseReason reason);
+    // Stops and restarts reading one session (the socket then fills up).
+    void pause(SessionId session);
+    void resume(SessionId session);
+
+    [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
+    [[nodiscard]] std::size_t session_count() const;      // in whatever state
+    [[nodiscard]] std::size_t outbox_size(SessionId session) const;
+    // Stops accepting for good; what waits in the queues is accepted and refused by the caller.
+    void check_invariants() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace wspool::session

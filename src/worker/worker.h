@@ -1,0 +1,59 @@
+// Worker: serves clients: admits them, routes what they say, keeps them in groups (hub/), and answers in
+// the protocol of docs/protocol.md. One thread, one loop. Knows no kernel: give it any io::Loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "io/loop.h"
+#include "metrics/counters.h"
+#include "session/engine.h"
+
+namespace wspool::worker {
+
+enum class DuplicateId : std::uint8_t { replace, reject, allow };
+
+struct WorkerOptions {
+    session::EngineOptions engine;
+    std::size_t connections_max = 10'000;
+    DuplicateId duplicate_id = DuplicateId::replace;
+    bool echo = false;                      // raw echo of every message on paths below /echo
+    std::size_t json_depth_max = 64;        // limits.json_depth
+    std::uint32_t bad_messages_max = 10;    // limits.bad_messages, then close 1008
+    std::uint32_t groups_per_client_max = 128;  // limits.groups_per_client, then error too_many_groups
+    Duration drain_time = std::chrono::seconds(30);
+};
+
+class Worker {
+  public:
+    Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy);
+    ~Worker();
+
+    [[nodiscard]] Result<io::Address> listen(const io::Address& address);
+    // Reports watched descriptors (signals) through on_readable's return of turn().
+    [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+
+    // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the tags of
+    // watched descriptors that became readable.
+    [[nodiscard]] std::span<const std::uint64_t> turn(Instant deadline);
+
+    // New connections get 503; clients are told, and closed with 1012, spread over drain_time.
+    void begin_drain();
+    // The rest is closed at once with 1001.
+    void shut_down();
+    [[nodiscard]] bool is_draining() const;
+    // True once draining or shut down and no session is left.
+    [[nodiscard]] bool is_finished() const;
+
+    [[nodiscard]] const metrics::Counters& counters() const;
+    void check_invariants() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace wspool::worker
