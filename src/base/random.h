@@ -24,7 +24,8 @@ class Entropy {
     }
 };
 
-// splitmix64 (Steele, Lea, Flood 2014): for jitter, tests and the simulator. Never for masks or ids.
+// splitmix64 (Steele, Lea, Flood 2014): for jitter, tests and the simulator. Never for masks or
+// ids.
 class Prng {
   public:
     explicit Prng(std::uint64_t seed) : state_(seed) {}
@@ -37,7 +38,8 @@ class Prng {
     }
     // Uniform in [0, bound); bound > 0. The bias of the multiply-shift is below 2^-32.
     [[nodiscard]] std::uint64_t below(std::uint64_t bound) {
-        return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+        __extension__ using Wide = unsigned __int128;
+        return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
     }
     [[nodiscard]] bool chance(double probability) {
         return static_cast<double>(next() >> 11) * 0x1.0p-53 < probability;
