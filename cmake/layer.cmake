@@ -1,10 +1,13 @@
-# wspool_layer(NAME ROW n [PURE] [USES folder…] [LINKS target…])
+# wspool_layer(NAME ROW n [PURE] [USES folder…] [LINKS target…] [TEST_LINKS target…])
 #
 # Makes the static library wspool_NAME from src/NAME, and, with WSPOOL_TESTS, one test program
 # NAME_test from its *_test.cpp. Files ending in _test, _fuzz, _bench and main.cpp stay outside the
 # library. `USES` names the folders this one may include; cmake/check_layers.sh reads the same lines.
+# WSPOOL_PURE_ARCHIVES collects the PURE ones for cmake/check_pure.sh.
+include(GoogleTest)
+
 function(wspool_layer name)
-    cmake_parse_arguments(arg "PURE" "ROW" "USES;LINKS" ${ARGN})
+    cmake_parse_arguments(arg "PURE" "ROW" "USES;LINKS;TEST_LINKS" ${ARGN})
     set(dir ${CMAKE_CURRENT_SOURCE_DIR}/src/${name})
     file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cpp)
     list(FILTER sources EXCLUDE REGEX "(_test|_fuzz|_bench|/main)\\.cpp$")
@@ -14,18 +17,36 @@ function(wspool_layer name)
         set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty_${name}.cpp)
     endif()
     add_library(wspool_${name} STATIC ${sources})
+    # A header set lets CMake compile each header by itself (all_verify_interface_header_sets).
+    target_sources(wspool_${name} PUBLIC
+        FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR}/src FILES ${headers})
     target_include_directories(wspool_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/src)
     list(TRANSFORM arg_USES PREPEND wspool_ OUTPUT_VARIABLE uses)
     target_link_libraries(wspool_${name} PUBLIC ${uses} ${arg_LINKS} PRIVATE wspool_warnings)
+    set_target_properties(wspool_${name} PROPERTIES UNITY_BUILD ${WSPOOL_UNITY})
+    if(arg_PURE)
+        set_property(GLOBAL APPEND PROPERTY WSPOOL_PURE_ARCHIVES $<TARGET_FILE:wspool_${name}>)
+    endif()
 
     if(WSPOOL_TESTS)
         file(GLOB tests CONFIGURE_DEPENDS ${dir}/*_test.cpp)
         if(tests)
             add_executable(${name}_test ${tests})
-            target_link_libraries(${name}_test PRIVATE
-                wspool_${name} GTest::gtest_main rapidcheck rapidcheck_gtest wspool_warnings)
-            include(GoogleTest)
-            gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST)
+            target_link_libraries(${name}_test PRIVATE wspool_${name} ${arg_TEST_LINKS} wspool_test)
+            wspool_discover_tests(${name}_test ${name}.)
         endif()
     endif()
 endfunction()
+
+# One ctest test per case of a GoogleTest program, listed when ctest starts rather than while building.
+function(wspool_discover_tests target prefix)
+    gtest_discover_tests(${target} TEST_PREFIX ${prefix} DISCOVERY_MODE PRE_TEST
+        PROPERTIES TIMEOUT 120)
+endfunction()
+
+# What every test program of ours links.
+if(WSPOOL_TESTS)
+    add_library(wspool_test INTERFACE)
+    target_link_libraries(wspool_test INTERFACE
+        GTest::gtest_main rapidcheck rapidcheck_gtest wspool_warnings)
+endif()
