@@ -83,6 +83,8 @@ class TimerWheel {
         return slot_count;
     }
 
+    // The tick of the last advance().
+    [[nodiscard]] std::uint32_t now() const { return now_; }
     [[nodiscard]] std::size_t size() const { return count_; }
 
   private:

@@ -1,20 +1,14 @@
-// Engine: all sessions of one loop. A session is one ws::Connection on one stream, either role, with its
-// outbox and its deadlines.
+// Engine: all sessions of one loop. A session is one ws::Connection on one stream, either role,
+// with its outbox and its deadlines.
 //
-// One turn: wait() flushes what the last turn wrote (at most one send per stream), waits, and settles what
-// was sent; then next() yields what happened, as values, until it returns false. Whatever is written while
-// events are handled leaves in the next wait().
+// One turn: wait() flushes what the last turn wrote (at most one send per stream), waits, and
+// settles what was sent; then next() yields what happened, as values, until it returns false.
+// Whatever is written while events are handled leaves in the next wait().
 //
-// Ownership: the engine owns streams and sessions; callers hold SessionIds, which go stale by themselves
-// (every call with a stale id does nothing). `tag` is the caller's, one per session.
+// Ownership: the engine owns streams and sessions; callers hold SessionIds, which go stale by
+// themselves (every call with a stale id does nothing). `tag` is the caller's, one per session.
 // Limits: EngineOptions; each has an outcome (a CloseReason or RejectReason) and is counted.
 #pragma once
-
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -25,6 +19,12 @@
 #include "metrics/counters.h"
 #include "ws/connection.h"
 #include "ws/handshake.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace wspool::session {
 
@@ -37,18 +37,19 @@ struct SessionId {
 struct EngineOptions {
     ws::Limits limits;
     http::HeadLimits head;
-    bool allow_deflate = true;                 // server: accept permessage-deflate when offered
-    std::size_t deflate_size_min = 256;        // messages below it go out uncompressed
-    std::size_t outbox_size_max = 1024 * 1024; // bytes waiting per session; an empty one admits one message
-    Duration handshake_timeout = std::chrono::seconds(5);   // from accept or connect; absolute
-    Duration frame_timeout = std::chrono::seconds(15);      // first byte of a frame to its last
-    Duration message_timeout = std::chrono::seconds(30);    // first fragment to the last
-    Duration ping_interval = std::chrono::seconds(25);      // ± 10 %; 0: no pings
-    Duration pong_timeout = std::chrono::seconds(10);       // any received byte counts
-    Duration write_timeout = std::chrono::seconds(10);      // blocked without progress
-    Duration close_timeout = std::chrono::seconds(5);       // for the peer's half of the closing
-    std::uint32_t control_frames_per_second = 10;           // token bucket; 0: off
-    std::uint32_t control_frames_burst = 20;
+    bool allow_deflate = true;           // server: accept permessage-deflate when offered
+    std::size_t deflate_size_min = 256;  // messages below it go out uncompressed
+    std::size_t outbox_size_max =
+        1024 * 1024;  // bytes waiting per session; an empty one admits one message
+    Duration handshake_timeout = std::chrono::seconds(5);  // from accept or connect; absolute
+    Duration frame_timeout = std::chrono::seconds(15);     // first byte of a frame to its last
+    Duration message_timeout = std::chrono::seconds(30);   // first fragment to the last
+    Duration ping_interval = std::chrono::seconds(25);     // ± 10 %; 0: no pings
+    Duration pong_timeout = std::chrono::seconds(10);      // any received byte counts
+    Duration write_timeout = std::chrono::seconds(10);     // blocked without progress
+    Duration close_timeout = std::chrono::seconds(5);      // for the peer's half of the closing
+    std::uint32_t control_frames_per_second = 10;          // token bucket; 0: off
+    std::uint32_t control_frames_burst = 20;               // at most 255
     int send_buffer = 0;  // SO_SNDBUF of accepted streams; 0: the kernel's autotuning
 };
 
@@ -82,17 +83,28 @@ enum class SendOutcome : std::uint8_t {
     full,    // the outbox is at its bound: the session is being closed as a slow consumer (1013)
 };
 
-// Bytes encoded once for many: see Engine::frame() and Engine::send_frame().
-struct FrameRef {
-    const std::byte* data = nullptr;
-    std::uint32_t size = 0;
-    std::uint32_t payload_offset = 0;
-    void* shared = nullptr;  // the engine's: what keeps a large frame alive
+struct Block;
+
+// One message encoded once for many receivers: see Engine::frame() and Engine::send_frame(). A copy
+// for receivers that negotiated compression is made when the first of them comes.
+struct Frame {
+    struct Form {
+        const std::byte* data = nullptr;
+        std::uint32_t size = 0;
+        Block* block = nullptr;  // null: bytes of the turn
+    };
+    Form plain;
+    Form compressed;  // data null: not made; same as plain where compressing does not pay
+    std::uint32_t payload_size = 0;
+    ws::Opcode opcode{};
 };
 
 class Engine {
   public:
-    Engine(io::Loop& loop, const EngineOptions& options, Entropy& entropy, metrics::Counters& counters);
+    Engine(io::Loop& loop,
+           const EngineOptions& options,
+           Entropy& entropy,
+           metrics::Counters& counters);
     ~Engine();
 
     [[nodiscard]] Instant now() const;
@@ -112,7 +124,10 @@ class Engine {
     // ---- answers to `opening` and `plain`
     void accept(SessionId session, std::string_view subprotocol, std::uint64_t tag);
     // `headers`: whole lines with CRLF. Closes after the answer.
-    void refuse(SessionId session, int status, std::string_view body, metrics::RejectReason reason,
+    void refuse(SessionId session,
+                int status,
+                std::string_view body,
+                metrics::RejectReason reason,
                 std::string_view headers = {});
     // For what is no refusal: 200 on /healthz. Closes after the answer.
     void answer(SessionId session, int status, std::string_view body);
@@ -121,14 +136,19 @@ class Engine {
     SendOutcome send(SessionId session, ws::Opcode opcode, ByteView payload);
     // Writes one message of several pieces without copying them together first.
     SendOutcome send(SessionId session, ws::Opcode opcode, std::span<const ByteView> pieces);
-    // Encodes one text message for many receivers (server role); valid for send_frame() until wait().
-    [[nodiscard]] FrameRef frame(ws::Opcode opcode, std::span<const ByteView> pieces);
-    SendOutcome send_frame(SessionId session, const FrameRef& frame);
-    // Client role: sends bytes that are already whole masked frames, `messages` of them, as they are. For
-    // load generators; the bytes must stay until the send is done.
+    // Encodes one text message for many receivers (server role); valid for send_frame() until
+    // wait().
+    [[nodiscard]] Frame frame(ws::Opcode opcode, std::span<const ByteView> pieces);
+    SendOutcome send_frame(SessionId session, Frame& frame);
+    // Client role: sends bytes that are already whole masked frames, `messages` of them, as they
+    // are. For load generators; the bytes must stay until the send is done.
     SendOutcome send_raw(SessionId session, ByteView frames, std::uint32_t messages);
-    // Sends a close frame after what is queued, and closes when the peer has answered or close_timeout.
-    void close(SessionId session, ws::CloseCode code, std::string_view text, metrics::CloseReason reason);
+    // Sends a close frame after what is queued, and closes when the peer has answered or
+    // close_timeout.
+    void close(SessionId session,
+               ws::CloseCode code,
+               std::string_view text,
+               metrics::CloseReason reason);
     // Stops and restarts reading one session (the socket then fills up).
     void pause(SessionId session);
     void resume(SessionId session);
@@ -136,7 +156,6 @@ class Engine {
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state
     [[nodiscard]] std::size_t outbox_size(SessionId session) const;
-    // Stops accepting for good; what waits in the queues is accepted and refused by the caller.
     void check_invariants() const;
 
   private:

@@ -1,9 +1,7 @@
-// Worker: serves clients: admits them, routes what they say, keeps them in groups (hub/), and answers in
-// the protocol of docs/protocol.md. One thread, one loop. Knows no kernel: give it any io::Loop.
+// Worker: serves clients: admits them, routes what they say, keeps them in groups (hub/), and
+// answers in the protocol of docs/protocol.md. One thread, one loop. Knows no kernel: give it any
+// io::Loop.
 #pragma once
-
-#include <cstdint>
-#include <memory>
 
 #include "base/random.h"
 #include "base/result.h"
@@ -11,6 +9,9 @@
 #include "io/loop.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
+
+#include <cstdint>
+#include <memory>
 
 namespace wspool::worker {
 
@@ -20,10 +21,11 @@ struct WorkerOptions {
     session::EngineOptions engine;
     std::size_t connections_max = 10'000;
     DuplicateId duplicate_id = DuplicateId::replace;
-    bool echo = false;                      // raw echo of every message on paths below /echo
-    std::size_t json_depth_max = 64;        // limits.json_depth
-    std::uint32_t bad_messages_max = 10;    // limits.bad_messages, then close 1008
-    std::uint32_t groups_per_client_max = 128;  // limits.groups_per_client, then error too_many_groups
+    bool echo = false;                    // raw echo of every message on paths below /echo
+    std::size_t json_depth_max = 64;      // limits.json_depth
+    std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
+    std::uint32_t groups_per_client_max =
+        128;  // limits.groups_per_client, then error too_many_groups
     Duration drain_time = std::chrono::seconds(30);
 };
 
@@ -36,8 +38,8 @@ class Worker {
     // Reports watched descriptors (signals) through on_readable's return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
 
-    // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the tags of
-    // watched descriptors that became readable.
+    // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
+    // tags of watched descriptors that became readable.
     [[nodiscard]] std::span<const std::uint64_t> turn(Instant deadline);
 
     // New connections get 503; clients are told, and closed with 1012, spread over drain_time.

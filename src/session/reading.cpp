@@ -1,0 +1,130 @@
+// Frames in: from the bytes of one receive to events, and the answers the protocol itself demands.
+#include "session/engine_state.h"
+
+#include <algorithm>
+
+namespace wspool::session {
+
+void Engine::State::set_input(Session& session, MutableBytes bytes) {
+    WSPOOL_ASSERT(input.empty());
+    reading = id_of(session);
+    input = bytes;
+}
+
+// Reads on in `input` until there is an event for the caller (true) or nothing is left (false).
+bool Engine::State::read(Event& event) {
+    for (;;) {
+        Session* session = find(reading);
+        if (session == nullptr ||
+            (session->phase != Phase::open && session->phase != Phase::closing)) {
+            input = {};
+            return false;
+        }
+        const bool owns_inflater = session->extra && session->extra->inflater;
+        codec.inflater = owns_inflater ? session->extra->inflater.get() : &inflater;
+        const ws::Event frame = session->connection.read(input, codec);
+        if (frame.kind == ws::EventKind::none) {
+            input = {};
+            if (session->extra && !session->extra->head.empty()) {
+                session->extra->head.release();
+                if (!session->is_client) session->extra.reset();
+            }
+            note_progress(*session);
+            return false;
+        }
+        if (on_frame_event(*session, frame, event)) return true;
+    }
+}
+
+bool Engine::State::on_frame_event(Session& session, const ws::Event& frame, Event& event) {
+    switch (frame.kind) {
+        case ws::EventKind::message:
+            if (session.phase != Phase::open) return false;  // we closed; RFC 6455 section 1.4
+            ++counters.messages_received;
+            event.kind = EventKind::message;
+            event.session = id_of(session);
+            event.tag = session.tag;
+            event.opcode = frame.opcode;
+            event.payload = frame.payload;
+            session.frame_since = 0;
+            session.message_since = 0;
+            return true;
+        case ws::EventKind::ping:
+            on_ping(session, frame.payload);
+            return false;
+        case ws::EventKind::pong:
+            on_pong(session);
+            return false;
+        case ws::EventKind::close:
+            on_peer_close(session, frame.code, frame.payload);
+            return false;
+        case ws::EventKind::failed:
+            on_failure(session, frame.failure);
+            return false;
+        case ws::EventKind::none:
+            return false;
+    }
+    return false;
+}
+
+// Only the last ping needs its pong (RFC 6455 section 5.5.3): while blocked, one pong waits,
+// whatever comes.
+void Engine::State::on_ping(Session& session, ByteView payload) {
+    if (!charge_control(session)) return;
+    if (session.phase != Phase::open) return;
+    if (session.is_blocked) {
+        Extra& more = extra(session);
+        more.pong.clear();
+        more.pong.append(payload);
+        more.has_pong = true;
+        return;
+    }
+    send_control(session, ws::Opcode::pong, payload);
+}
+
+void Engine::State::on_pong(Session& session) {
+    (void)charge_control(session);
+}
+
+// Takes one token for a control frame of the peer; without one left the session is closed.
+bool Engine::State::charge_control(Session& session) {
+    if (options.control_frames_per_second == 0) return true;
+    const std::uint64_t passed = std::min<Tick>(tick - session.control_at, 1'000'000);
+    const std::uint64_t earned =
+        passed * options.control_frames_per_second * 4295 / 1000;  // 2^24 ns × 256
+    const std::uint64_t full = std::uint64_t{options.control_frames_burst} * 256;
+    session.control_at = tick;
+    session.control_tokens =
+        static_cast<std::uint16_t>(std::min(full, session.control_tokens + earned));
+    if (session.control_tokens >= 256) {
+        session.control_tokens = static_cast<std::uint16_t>(session.control_tokens - 256);
+        return true;
+    }
+    if (session.phase == Phase::open) {
+        fail_open(session,
+                  ws::CloseCode::policy,
+                  "too many control frames",
+                  metrics::CloseReason::control_rate);
+    }
+    return false;
+}
+
+// Starts and stops the clocks of unfinished frames and messages. A frame's clock runs from its
+// first byte to its last, whatever arrives in between.
+void Engine::State::note_progress(Session& session) {
+    const ws::Progress progress = session.connection.progress();
+    if (progress == ws::Progress::idle) {
+        session.frame_since = 0;
+        session.message_since = 0;
+        return;
+    }
+    if (progress == ws::Progress::in_message) {
+        session.frame_since = 0;
+        if (session.message_since == 0) session.message_since = tick;
+    } else if (session.frame_since == 0) {
+        session.frame_since = tick;
+    }
+    arm(session);
+}
+
+}  // namespace wspool::session
