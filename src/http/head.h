@@ -1,8 +1,11 @@
-// Heads of HTTP/1.1 messages, parsed strictly (RFC 9112), and responses written. Used for the upgrade,
-// /healthz and refusals. Boost.Beast's parser does the grammar after one strict pass of our own over the
-// raw bytes, for what Beast accepts and we must not: bare LF, obs-fold, two Hosts, a body on GET.
-// Pure; any split of the bytes gives the same answer.
+// Heads of HTTP/1.1 messages, parsed strictly (RFC 9112), and responses written. Used for the
+// upgrade, /healthz and refusals. Boost.Beast's parser does the grammar after one strict pass of
+// our own over the raw bytes, for what Beast accepts and we must not: bare LF, obs-fold, two Hosts,
+// a body on GET. Pure; any split of the bytes gives the same answer.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/header_field.h"
 
 #include <cstddef>
 #include <string>
@@ -10,14 +13,11 @@
 #include <variant>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/header_field.h"
-
 namespace wspool::http {
 
 struct HeadLimits {
-    std::size_t size_max = 8 * 1024;   // whole head; beyond it 431
-    std::size_t fields_max = 64;       // 431
+    std::size_t size_max = 8 * 1024;     // whole head; beyond it 431
+    std::size_t fields_max = 64;         // 431
     std::size_t target_size_max = 2048;  // 414
 };
 
@@ -28,18 +28,21 @@ struct NeedMore {
 };
 
 struct Refused {
-    int status;               // 400, 414, 431, 505
-    std::string_view reason;  // metric label: malformed, header_size, header_count, uri, version, body
-    std::string message;      // one sentence
+    int status;  // 400, 414, 431, 505
+    std::string_view
+        reason;  // metric label: malformed, header_size, header_count, uri, http_version, body
+    std::string message;  // one sentence
 };
 
 // Views into the bytes that were parsed.
 struct RequestHead {
-    std::size_t size = 0;  // of the head with its empty line; what follows belongs to the next protocol
+    std::size_t size =
+        0;  // of the head with its empty line; what follows belongs to the next protocol
     std::string_view method;
     std::string_view target;
     std::vector<HeaderField> fields;
-    [[nodiscard]] std::string_view field(std::string_view name) const;  // first of that name, or empty
+    [[nodiscard]] std::string_view field(
+        std::string_view name) const;  // first of that name, or empty
 };
 
 struct ResponseHead {
@@ -49,18 +52,18 @@ struct ResponseHead {
     std::vector<HeaderField> fields;
 };
 
-[[nodiscard]] std::variant<NeedMore, RequestHead, Refused> parse_request_head(ByteView bytes,
-                                                                              const HeadLimits& limits,
-                                                                              std::size_t scanned = 0);
-[[nodiscard]] std::variant<NeedMore, ResponseHead, Refused> parse_response_head(ByteView bytes,
-                                                                                const HeadLimits& limits,
-                                                                                std::size_t scanned = 0);
+[[nodiscard]] std::variant<NeedMore, RequestHead, Refused> parse_request_head(
+    ByteView bytes, const HeadLimits& limits, std::size_t scanned = 0);
+[[nodiscard]] std::variant<NeedMore, ResponseHead, Refused> parse_response_head(
+    ByteView bytes, const HeadLimits& limits, std::size_t scanned = 0);
 
-// A complete response with `Connection: close` and Content-Length. `extra` are whole header lines, each
-// with its CRLF. Body is text/plain.
-[[nodiscard]] std::string make_response(int status, std::string_view body, std::string_view extra = {});
+// A complete response with `Connection: close` and Content-Length. `extra` are whole header lines,
+// each with its CRLF. Body is text/plain.
+[[nodiscard]] std::string make_response(int status,
+                                        std::string_view body,
+                                        std::string_view extra = {});
 
-// The value of `name` in the query of `target`, percent-decoded; empty optional when absent, first one
+// The value of `name` in the query of `target`, percent-decoded ('+' stays '+'); the first one
 // wins. False `ok` when the encoding is broken.
 struct QueryValue {
     bool found = false;
