@@ -4,6 +4,7 @@ get_property(pure_archives GLOBAL PROPERTY WSPOOL_PURE_ARCHIVES)
 
 add_test(NAME house.layers COMMAND ${checks}/check_layers.sh ${CMAKE_CURRENT_SOURCE_DIR})
 add_test(NAME house.layers_finds_a_planted_violation COMMAND ${checks}/check_layers.sh --self-test)
+add_test(NAME house.documents COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_docs.sh)
 add_test(NAME house.tidy_finds_a_planted_violation
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/tidy.sh --self-test)
 # Instrumented code calls what its sanitizer needs, so purity is judged in the plain builds only.

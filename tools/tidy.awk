@@ -78,12 +78,14 @@ own != "" && /^#include/ {
     }
 }
 in_src {
-    ban("(^|[^a-z_:])throw[ ;]", "errors are values: return a Result (base/result.h).")
+    # CLI11 is told of a bad value by its own exception, and nothing else is.
+    if (code !~ /throw CLI::/)
+        ban("(^|[^a-z_:])throw[ ;]", "errors are values: return a Result (base/result.h).")
     ban("(^|[^a-z_])assert\\(", "WSPOOL_ASSERT is on in every build (base/assert.h).")
     ban("(^|[^a-z_])(volatile|setjmp|longjmp)([^a-z_]|$)", "use std::atomic, or ordinary control flow.")
-    ban("shared_ptr", "give it one owner and hand out ids or references.")
     ban("std::regex", "write the few lines that parse it: <regex> is slow to compile and to run.")
     if (name !~ /^src\/app\//) {
+        ban("shared_ptr", "give it one owner and hand out ids or references.")
         ban("std::(jthread|thread|mutex|async)", "one thread per process: a second one belongs to app/.")
         ban("std::(cout|cerr|clog)", "return what is to be said; only app/ prints.")
         if (name != "src/base/assert.h")
