@@ -54,7 +54,7 @@ void Engine::State::wait(Instant deadline) {
     flush();
     const bool has_more =
         !replies.empty() || !fanout.empty() || !closed.empty() || !client_failures.empty();
-    if (has_more || !input.empty()) {
+    if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
         deadline = std::min(deadline, start_of(wheel.now() + wheel.ticks_to_next()));

@@ -228,6 +228,7 @@ struct Engine::State {
         std::uint32_t size;
     };
     std::vector<Flushed> flushed;
+    bool needs_settling = false;  // the next wait() must not block
     std::uint64_t turn = 1;
     std::size_t unflushed = 0;  // bytes in outboxes that are not blocked
     TurnArena reply_arena;

@@ -255,6 +255,7 @@ void Engine::State::mark_dirty(Session& session, Queue queue) {
 
 void Engine::State::flush() {
     WSPOOL_ASSERT(flushed.empty());
+    needs_settling = false;
     while (!replies.empty()) {
         const std::uint32_t index = replies.pop().index;
         if (sessions[index].queue == Queue::replies) (void)flush_session(index);
@@ -276,6 +277,9 @@ bool Engine::State::flush_session(std::uint32_t index) {
     for (std::size_t i = 0; i < count; ++i) size += pieces[i].size();
     loop.send(session.stream, std::span(pieces).first(count));
     session.is_flushing = true;
+    // Somebody waits for the outcome of this send: what is left over, or the end of the stream.
+    needs_settling =
+        needs_settling || size < session.outbox->size() || session.phase == Phase::lingering;
     flushed.push_back({index, static_cast<std::uint32_t>(size)});
     return true;
 }

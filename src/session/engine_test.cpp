@@ -1,0 +1,372 @@
+// The engine against itself over loopback, on both of the kernel's loops: a server engine and a
+// client engine pumped in turns by one thread, and raw streams where a peer must misbehave.
+#include "session/engine.h"
+
+#include "ws/frame.h"
+#include "ws/mask.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wspool::session {
+namespace {
+
+using metrics::CloseReason;
+
+constexpr std::string_view upgrade_request =
+    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+std::string masked_frame(ws::Opcode opcode, std::string payload, bool is_final = true) {
+    ws::FrameHeader header;
+    header.opcode = opcode;
+    header.is_final = is_final;
+    header.payload_size = payload.size();
+    header.is_masked = true;
+    header.mask = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+    std::array<std::byte, ws::frame_header_size_max> head;
+    const std::size_t size = ws::write_frame_header(header, head.data());
+    (void)ws::apply_mask(std::as_writable_bytes(std::span(payload)), header.mask);
+    return std::string(as_text({head.data(), size})) + payload;
+}
+
+class EngineTest : public testing::TestWithParam<io::LoopChoice> {
+  protected:
+    void start(EngineOptions server_options = {}, EngineOptions client_options = {}) {
+        auto server = io::make_loop({GetParam(), {}});
+        auto client = io::make_loop({GetParam(), {}});
+        ASSERT_TRUE(server && client);
+        server_loop_ = std::move(server->loop);
+        client_loop_ = std::move(client->loop);
+        server_.emplace(*server_loop_, server_options, entropy_, server_counters_);
+        client_.emplace(*client_loop_, client_options, entropy_, client_counters_);
+        auto address = server_->listen(*io::parse_address("127.0.0.1:0"));
+        ASSERT_TRUE(address) << address.error().message;
+        address_ = *address;
+    }
+
+    void TearDown() override {
+        if (!server_) return;
+        server_->check_invariants();
+        client_->check_invariants();
+    }
+
+    // Runs both ends until `done`; false when that takes longer than ten seconds.
+    bool run_until(const std::function<bool()>& done) {
+        const Instant limit = server_loop_->now() + std::chrono::seconds(10);
+        while (!done()) {
+            if (server_loop_->now() > limit) return false;
+            server_->wait(server_loop_->now() + std::chrono::milliseconds(1));
+            Event event;
+            while (server_->next(event)) on_server(event);
+            client_->wait(client_loop_->now() + std::chrono::milliseconds(1));
+            while (client_->next(event)) on_client(event);
+        }
+        return true;
+    }
+
+    void on_server(const Event& event) {
+        switch (event.kind) {
+            case EventKind::opening:
+                server_->accept(event.session, "", 7);
+                server_session_ = event.session;
+                break;
+            case EventKind::plain:
+                server_->refuse(event.session, 426, "", metrics::RejectReason::upgrade);
+                break;
+            case EventKind::message:
+                EXPECT_EQ(event.tag, 7u);
+                if (echoes_) (void)server_->send(event.session, event.opcode, event.payload);
+                received_by_server_.emplace_back(as_text(event.payload));
+                break;
+            case EventKind::closed:
+                server_closed_.push_back(event.reason);
+                server_codes_.push_back(event.code);
+                break;
+            default:
+                break;
+        }
+    }
+
+    void on_client(const Event& event) {
+        switch (event.kind) {
+            case EventKind::opened:
+                ++opened_;
+                break;
+            case EventKind::message:
+                received_.emplace_back(as_text(event.payload));
+                break;
+            case EventKind::closed:
+                client_closed_.push_back(event.reason);
+                client_codes_.push_back(event.code);
+                break;
+            case EventKind::failed:
+                failures_.emplace_back(event.text);
+                break;
+            default:
+                break;
+        }
+    }
+
+    SessionId connect(bool offer_deflate = false) {
+        ws::ClientHandshake handshake;
+        handshake.host = "localhost";
+        handshake.target = "/";
+        handshake.key = ws::make_key(entropy_);
+        handshake.offer_deflate = offer_deflate;
+        const auto session = client_->connect(address_, handshake, 3);
+        EXPECT_TRUE(session);
+        const std::size_t before = opened_;
+        EXPECT_TRUE(run_until([&] { return opened_ > before; }));
+        return *session;
+    }
+
+    // A raw peer on a loop of its own: sends `bytes`, returns all that came back until `done` or
+    // the end.
+    std::string talk(std::string_view bytes, const std::function<bool(const std::string&)>& done) {
+        auto made = io::make_loop({GetParam(), {}});
+        io::Loop& loop = *made->loop;
+        const auto stream = loop.connect(address_, 0);
+        EXPECT_TRUE(stream);
+        std::string answer;
+        bool has_ended = false;
+        run_until([&] {
+            loop.wait(Instant::min());
+            io::Event event;
+            while (loop.next_event(event)) {
+                if (event.kind == io::EventKind::connected) {
+                    const ByteView view = as_bytes(bytes);
+                    loop.send(*stream, std::span(&view, 1));
+                } else if (event.kind == io::EventKind::received) {
+                    answer += as_text(event.bytes);
+                } else if (event.kind == io::EventKind::ended ||
+                           event.kind == io::EventKind::failed) {
+                    has_ended = true;
+                }
+            }
+            return has_ended || done(answer);
+        });
+        loop.close(*stream);
+        loop.wait(Instant::min());
+        return answer;
+    }
+
+    SeededEntropy entropy_{1};
+    metrics::Counters server_counters_, client_counters_;
+    std::unique_ptr<io::Loop> server_loop_, client_loop_;
+    std::optional<Engine> server_, client_;
+    io::Address address_;
+    SessionId server_session_;
+    bool echoes_ = true;
+    std::size_t opened_ = 0;
+    std::vector<std::string> received_, received_by_server_, failures_;
+    std::vector<CloseReason> server_closed_, client_closed_;
+    std::vector<ws::CloseCode> server_codes_, client_codes_;
+};
+
+TEST_P(EngineTest, echoes_messages_of_all_sizes_compressed_or_not) {
+    EngineOptions options;
+    options.limits.message_size_max = 2 * 1024 * 1024;
+    start(options, options);
+    for (const bool deflate : {false, true}) {
+        const SessionId session = connect(deflate);
+        for (const std::size_t size :
+             {0u, 1u, 125u, 126u, 127u, 4090u, 65535u, 65536u, 1'000'000u}) {
+            std::string text(size, 'x');
+            for (std::size_t i = 0; i < size; i += 7) text[i] = static_cast<char>('a' + i % 26);
+            received_.clear();
+            ASSERT_EQ(client_->send(session, ws::Opcode::text, as_bytes(text)),
+                      SendOutcome::queued);
+            ASSERT_TRUE(run_until([&] { return !received_.empty(); })) << size;
+            EXPECT_EQ(received_.front(), text);
+        }
+    }
+    EXPECT_TRUE(server_counters_.is_conserved());
+}
+
+TEST_P(EngineTest, keeps_order_when_much_is_in_flight) {
+    start();
+    const SessionId session = connect();
+    for (int i = 0; i < 5000; ++i) {
+        const std::string text = std::to_string(i);
+        (void)client_->send(session, ws::Opcode::text, as_bytes(text));
+    }
+    ASSERT_TRUE(run_until([&] { return received_.size() == 5000; }));
+    for (int i = 0; i < 5000; ++i)
+        ASSERT_EQ(received_[static_cast<std::size_t>(i)], std::to_string(i));
+}
+
+TEST_P(EngineTest, a_peer_that_pipelines_more_than_the_outbox_holds_is_slowed_down_not_closed) {
+    start();
+    const SessionId session = connect();
+    const std::string text(60'000, 'y');
+    for (int i = 0; i < 200; ++i) (void)client_->send(session, ws::Opcode::text, as_bytes(text));
+    ASSERT_TRUE(run_until([&] { return received_.size() == 200; }));
+    EXPECT_TRUE(server_closed_.empty());
+}
+
+TEST_P(EngineTest, either_side_may_close_and_both_learn_the_code) {
+    start();
+    const SessionId first = connect();
+    client_->close(first, ws::CloseCode::normal, "bye", CloseReason::by_peer);
+    ASSERT_TRUE(
+        run_until([&] { return client_->session_count() + server_->session_count() == 0; }));
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::by_peer});
+    EXPECT_EQ(server_codes_, std::vector{ws::CloseCode::normal});
+
+    (void)connect();
+    server_->close(
+        server_session_, ws::CloseCode::service_restart, "restart", CloseReason::drained);
+    ASSERT_TRUE(
+        run_until([&] { return client_->session_count() + server_->session_count() == 0; }));
+    EXPECT_EQ(client_codes_.back(), ws::CloseCode::service_restart);
+    EXPECT_EQ(server_closed_.back(), CloseReason::drained);
+}
+
+TEST_P(EngineTest, a_frame_and_a_bad_one_in_one_write_are_answered_and_failed) {
+    start();
+    std::string bytes(upgrade_request);
+    bytes += masked_frame(ws::Opcode::text, "good");
+    bytes += "\x81\x01x";  // unmasked
+    const std::string answer = talk(bytes, [](const std::string&) { return false; });
+    EXPECT_NE(answer.find("\x81\x04good"), std::string::npos);
+    EXPECT_NE(answer.find("\x03\xEA"), std::string::npos);  // 1002
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::bad_mask});
+}
+
+TEST_P(EngineTest, a_head_in_pieces_opens_and_the_bytes_behind_it_are_frames) {
+    start();
+    std::string bytes(upgrade_request);
+    bytes += masked_frame(ws::Opcode::text, "first");
+    const std::string answer = talk(
+        bytes, [](const std::string& so_far) { return so_far.find("first") != std::string::npos; });
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 101");
+    EXPECT_EQ(received_by_server_, std::vector<std::string>{"first"});
+}
+
+TEST_P(EngineTest, an_unfinished_request_is_answered_408) {
+    EngineOptions options;
+    options.handshake_timeout = std::chrono::milliseconds(100);
+    start(options);
+    const std::string answer =
+        talk("GET / HTTP/1.1\r\nHost", [](const std::string&) { return false; });
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_P(EngineTest, an_unfinished_message_ends_with_1008) {
+    EngineOptions options;
+    options.frame_timeout = std::chrono::milliseconds(100);
+    options.message_timeout = std::chrono::milliseconds(100);
+    start(options);
+    const std::string in_frame =
+        std::string(upgrade_request) + masked_frame(ws::Opcode::text, "abc").substr(0, 7);
+    EXPECT_NE(talk(in_frame, [](const std::string&) { return false; }).find("\x03\xF0"),
+              std::string::npos);
+    const std::string in_message =
+        std::string(upgrade_request) + masked_frame(ws::Opcode::text, "abc", false);
+    EXPECT_NE(talk(in_message, [](const std::string&) { return false; }).find("\x03\xF0"),
+              std::string::npos);
+    EXPECT_EQ(server_closed_,
+              (std::vector{CloseReason::partial_timeout, CloseReason::partial_timeout}));
+}
+
+TEST_P(EngineTest, a_peer_that_answers_no_ping_is_closed) {
+    EngineOptions options;
+    options.ping_interval = std::chrono::milliseconds(60);
+    options.pong_timeout = std::chrono::milliseconds(60);
+    options.close_timeout = std::chrono::milliseconds(60);
+    start(options);
+    const std::string answer = talk(upgrade_request, [](const std::string&) { return false; });
+    EXPECT_NE(answer.find(std::string("\x89\x00", 2)), std::string::npos);
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::pong_timeout});
+    EXPECT_TRUE(run_until([&] { return server_->session_count() == 0; }));
+}
+
+TEST_P(EngineTest, a_peer_that_answers_pings_stays) {
+    EngineOptions options;
+    options.ping_interval = std::chrono::milliseconds(40);
+    options.pong_timeout = std::chrono::milliseconds(200);
+    start(options);
+    const SessionId session = connect();
+    const Instant until = server_loop_->now() + std::chrono::milliseconds(600);
+    EXPECT_TRUE(run_until([&] { return server_loop_->now() > until; }));
+    EXPECT_TRUE(client_->is_open(session));
+}
+
+TEST_P(EngineTest, a_flood_of_pings_ends_with_1008) {
+    start();
+    std::string bytes(upgrade_request);
+    for (int i = 0; i < 100; ++i) bytes += masked_frame(ws::Opcode::ping, "p");
+    const std::string answer = talk(bytes, [](const std::string&) { return false; });
+    EXPECT_NE(answer.find("\x03\xF0"), std::string::npos);
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::control_rate});
+}
+
+TEST_P(EngineTest, who_takes_nothing_is_closed_as_a_slow_consumer_and_memory_stays_bounded) {
+    EngineOptions options;
+    options.outbox_size_max = 200'000;
+    options.close_timeout = std::chrono::milliseconds(200);
+    start(options);
+    const SessionId session = connect();
+    client_->pause(session);
+    const std::string text(50'000, 'z');
+    while (server_closed_.empty()) {
+        Frame frame;
+        const ByteView view = as_bytes(text);
+        frame = server_->frame(ws::Opcode::text, std::span(&view, 1));
+        (void)server_->send_frame(server_session_, frame);
+        ASSERT_TRUE(run_until([turns = 0]() mutable { return ++turns > 2; }));
+        EXPECT_LE(server_->outbox_size(server_session_), options.outbox_size_max + 60'000);
+    }
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::slow_consumer});
+    ASSERT_TRUE(run_until([&] { return server_->session_count() == 0; }));
+    EXPECT_TRUE(server_counters_.is_conserved());
+    EXPECT_EQ(server_counters_.outbox_bytes, 0u);
+}
+
+TEST_P(EngineTest, one_frame_reaches_many_in_slices) {
+    start();
+    std::vector<SessionId> members;
+    echoes_ = false;
+    for (int i = 0; i < 600; ++i) {
+        (void)connect(i % 3 == 0);
+        members.push_back(server_session_);
+    }
+    const std::string text(1000, 'm');
+    for (int round = 0; round < 5; ++round) {
+        const ByteView view = as_bytes(text);
+        Frame frame = server_->frame(ws::Opcode::text, std::span(&view, 1));
+        for (const SessionId member : members) {
+            ASSERT_EQ(server_->send_frame(member, frame), SendOutcome::queued);
+        }
+    }
+    ASSERT_TRUE(run_until([&] { return received_.size() == 3000; }));
+    for (const std::string& one : received_) ASSERT_EQ(one, text);
+}
+
+TEST_P(EngineTest, a_refused_connection_is_reported_as_a_sentence) {
+    start();
+    ws::ClientHandshake handshake;
+    handshake.host = "localhost";
+    handshake.target = "/";
+    handshake.key = ws::make_key(entropy_);
+    const auto session = client_->connect(*io::parse_address("127.0.0.1:1"), handshake, 0);
+    ASSERT_TRUE(session);
+    ASSERT_TRUE(run_until([&] { return !failures_.empty(); }));
+    EXPECT_NE(failures_[0].find("refused"), std::string::npos) << failures_[0];
+}
+
+INSTANTIATE_TEST_SUITE_P(Loops,
+                         EngineTest,
+                         testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),
+                         [](const auto& info) {
+                             return info.param == io::LoopChoice::uring ? "uring" : "epoll";
+                         });
+
+}  // namespace
+}  // namespace wspool::session
