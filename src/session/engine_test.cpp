@@ -88,7 +88,9 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
                 server_closed_.push_back(event.reason);
                 server_codes_.push_back(event.code);
                 break;
-            default:
+            case EventKind::opened:
+            case EventKind::failed:
+            case EventKind::readable:
                 break;
         }
     }
@@ -108,7 +110,9 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
             case EventKind::failed:
                 failures_.emplace_back(event.text);
                 break;
-            default:
+            case EventKind::opening:
+            case EventKind::plain:
+            case EventKind::readable:
                 break;
         }
     }
@@ -364,8 +368,8 @@ TEST_P(EngineTest, a_refused_connection_is_reported_as_a_sentence) {
 INSTANTIATE_TEST_SUITE_P(Loops,
                          EngineTest,
                          testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),
-                         [](const auto& info) {
-                             return info.param == io::LoopChoice::uring ? "uring" : "epoll";
+                         [](const auto& loop) {
+                             return loop.param == io::LoopChoice::uring ? "uring" : "epoll";
                          });
 
 }  // namespace
