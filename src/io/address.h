@@ -2,19 +2,19 @@
 // Host names are not resolved here (io/resolve.h does).
 #pragma once
 
+#include "base/result.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace wspool::io {
 
 struct Address {
     enum class Family : std::uint8_t { ipv4, ipv6, unix_path };
     Family family = Family::ipv4;
-    std::string host;         // numeric address without brackets, or the path
-    std::uint16_t port = 0;   // 0 for a unix path
+    std::string host;        // numeric address without brackets, or the path
+    std::uint16_t port = 0;  // 0 for a unix path
 
     friend bool operator==(const Address&, const Address&) = default;
 };

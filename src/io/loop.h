@@ -1,21 +1,27 @@
-// Loop: the only door to the kernel's sockets. One loop per thread, no locks, no callbacks: the owner
-// waits, then pulls what happened as values.
+// Loop: the only door to the kernel's sockets. One loop per thread, no locks, no callbacks: the
+// owner waits, then pulls what happened as values.
 //
 // One turn, in this order:
-//   loop.wait(deadline);                        submits the sends of the last turn, waits, reads the clock
-//   for (auto& s : loop.short_sends()) …        sends that the kernel did not take whole
+//   loop.wait(deadline);                        submits the sends of the last turn, waits, reads
+//   the clock for (auto& s : loop.short_sends()) …        sends that the kernel did not take whole
 //   … release the bytes given to send() …       from here on the loop holds none of them
 //   while (loop.next_event(event)) …            each ready stream is received from once
 //   … send(), close() …                         queued; they happen in the next wait()
 //
-// Rules that all three implementations keep (UringLoop, EpollLoop, SimLoop pass one contract suite):
-//   1. At most one send() per stream between two wait()s: a second could overtake the rest of a first.
-//   2. Sends are synchronous in effect: when wait() returns, a send was taken whole, or is listed in
+// Rules that all three implementations keep (UringLoop, EpollLoop, SimLoop pass one contract
+// suite):
+//   1. At most one send() per stream between two wait()s: a second could overtake the rest of a
+//   first.
+//   2. Sends are synchronous in effect: when wait() returns, a send was taken whole, or is listed
+//   in
 //      short_sends(). Nothing refers to its bytes any more.
-//   3. After a short send the stream is blocked: send() must not be called until `writable` arrived.
-//   4. Readiness is edge-triggered inside and level-triggered outside: a stream that was not read to the
+//   3. After a short send the stream is blocked: send() must not be called until `writable`
+//   arrived.
+//   4. Readiness is edge-triggered inside and level-triggered outside: a stream that was not read
+//   to the
 //      end comes again in the next turn without a new packet, and wait() then does not block.
-//   5. close() happens after the sends queued before it, in the next wait(). The id is stale at once:
+//   5. close() happens after the sends queued before it, in the next wait(). The id is stale at
+//   once:
 //      no event for it follows.
 //   6. `ended` and `failed` come once and last; after `ended` the stream may still send. The owner
 //      closes in every case.
@@ -24,25 +30,27 @@
 // connections per listener and turn.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "io/address.h"
 
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
 namespace wspool::io {
 
 inline constexpr std::size_t receive_max = 256 * 1024;
-inline constexpr std::size_t receive_slack = 64;  // readable and writable behind every received span
+inline constexpr std::size_t receive_slack =
+    64;  // readable and writable behind every received span
 inline constexpr int accepts_max = 64;
 inline constexpr std::size_t send_pieces_max = 8;
 inline constexpr std::size_t send_size_max = 256 * 1024;
 
-// Names one stream, listener or watched descriptor of one loop; a stale id is recognised, not followed.
+// Names one stream, listener or watched descriptor of one loop; a stale id is recognised, not
+// followed.
 struct StreamId {
     std::uint32_t index = UINT32_MAX;
     std::uint32_t generation = 0;
@@ -51,7 +59,8 @@ struct StreamId {
 
 enum class EventKind : std::uint8_t {
     accepted,        // `stream` is new; `owner` is the listener's. Give it its own with set_owner()
-    accept_refused,  // no descriptor was left: the connection was answered with ListenOptions::refusal
+    accept_refused,  // no descriptor was left: the connection was answered with
+                     // ListenOptions::refusal
     accept_paused,   // nor could it be answered; the listener rests 100 ms or until a stream closes
     connected,       // connect() succeeded; the stream may send
     received,        // `bytes`
@@ -65,7 +74,8 @@ struct Event {
     EventKind kind;
     StreamId stream;
     std::uint64_t owner = 0;
-    MutableBytes bytes;  // `received`: valid, and ours to change, until the next next_event() or wait()
+    MutableBytes
+        bytes;  // `received`: valid, and ours to change, until the next next_event() or wait()
     int error = 0;
 };
 
@@ -78,9 +88,9 @@ struct ShortSend {
 
 struct ListenOptions {
     int backlog = 4096;
-    int send_buffer = 0;           // SO_SNDBUF in bytes; 0 leaves the kernel's autotuning
-    Duration user_timeout{};       // TCP_USER_TIMEOUT; 0 leaves the kernel's
-    std::string refusal;           // sent to who cannot be taken for want of descriptors
+    int send_buffer = 0;      // SO_SNDBUF in bytes; 0 leaves the kernel's autotuning
+    Duration user_timeout{};  // TCP_USER_TIMEOUT; 0 leaves the kernel's
+    std::string refusal;      // sent to who cannot be taken for want of descriptors
 };
 
 enum class CloseMode : std::uint8_t {
@@ -97,31 +107,34 @@ class Loop {
 
     // The time as of the last wait(); constant during a turn.
     [[nodiscard]] virtual Instant now() const = 0;
-    // Runs what was queued, then waits for events until `deadline` (`never`: for ever; past: not at all).
+    // Runs what was queued, then waits for events until `deadline` (`never`: for ever; past: not at
+    // all).
     virtual void wait(Instant deadline) = 0;
     // Outcome of the sends that wait() ran; valid until the next wait().
     [[nodiscard]] virtual std::span<const ShortSend> short_sends() const = 0;
-    // The next event of this turn, false when there is none left. May be left off at any point: the rest
-    // comes in the next turn.
+    // The next event of this turn, false when there is none left. May be left off at any point: the
+    // rest comes in the next turn.
     [[nodiscard]] virtual bool next_event(Event& event) = 0;
 
     // Listens; port 0 lets the kernel choose, local_address() says what it chose.
     [[nodiscard]] virtual Result<StreamId> listen(const Address& address,
                                                   const ListenOptions& options,
                                                   std::uint64_t owner) = 0;
-    // Starts to connect: `connected` or `failed` follows. Sends before that are an error of the caller.
+    // Starts to connect: `connected` or `failed` follows. Sends before that are an error of the
+    // caller.
     [[nodiscard]] virtual Result<StreamId> connect(const Address& address, std::uint64_t owner) = 0;
-    // Reports `readable` (level-triggered) for a descriptor that stays the caller's: signals, stdin.
+    // Reports `readable` (level-triggered) for a descriptor that stays the caller's: signals,
+    // stdin.
     [[nodiscard]] virtual Result<StreamId> watch(int fd, std::uint64_t owner) = 0;
     [[nodiscard]] virtual Result<Address> local_address(StreamId stream) const = 0;
     [[nodiscard]] virtual Result<Address> peer_address(StreamId stream) const = 0;
     virtual void set_owner(StreamId stream, std::uint64_t owner) = 0;
 
-    // Queues the concatenation of `pieces` (at most send_pieces_max, send_size_max bytes in all). The
-    // bytes stay the caller's and must not change until wait() has returned.
+    // Queues the concatenation of `pieces` (at most send_pieces_max, send_size_max bytes in all).
+    // The bytes stay the caller's and must not change until wait() has returned.
     virtual void send(StreamId stream, std::span<const ByteView> pieces) = 0;
-    // Stops and restarts receiving (and accepting, for a listener). A paused stream reports `failed` but
-    // neither `received` nor `ended`; what arrives stays in the socket.
+    // Stops and restarts receiving (and accepting, for a listener). A paused stream reports
+    // `failed` but neither `received` nor `ended`; what arrives stays in the socket.
     virtual void pause(StreamId stream) = 0;
     virtual void resume(StreamId stream) = 0;
     // FIN after what was sent; receiving goes on.
@@ -136,8 +149,8 @@ enum class LoopChoice : std::uint8_t { automatic, uring, epoll };
 
 struct LoopOptions {
     LoopChoice choice = LoopChoice::automatic;
-    // Under load (three or more messages expected within it) waits up to this long for more, so that one
-    // system call serves several. 0: off. See docs/performance.md.
+    // Under load (three or more messages expected within it) waits up to this long for more, so
+    // that one system call serves several. 0: off. See docs/performance.md.
     Duration batch_wait = std::chrono::microseconds(50);
 };
 
@@ -146,7 +159,8 @@ struct ChosenLoop {
     std::string reason;  // one sentence: why this one
 };
 
-// Makes the loop asked for; `automatic` takes io_uring where a real no-op went through it, else epoll.
+// Makes the loop asked for; `automatic` takes io_uring where a real no-op went through it, else
+// epoll.
 [[nodiscard]] Result<ChosenLoop> make_loop(const LoopOptions& options);
 
 }  // namespace wspool::io

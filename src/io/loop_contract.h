@@ -93,6 +93,10 @@ class LoopContract : public testing::TestWithParam<LoopBedFactory> {
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LoopContract);
 
+// For networks that can reset a connection; unix sockets cannot, there a reset looks like an end.
+using LoopResetContract = LoopContract;
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LoopResetContract);
+
 // ---- connections
 
 TEST_P(LoopContract, ConnectsAndAcceptsAndBothEndsKnowTheAddresses) {
@@ -267,7 +271,7 @@ TEST_P(LoopContract, APausedStreamLearnsOfTheEndWhenResumed) {
     EXPECT_EQ(server->received, "last words");
 }
 
-TEST_P(LoopContract, APausedStreamLearnsOfAReset) {
+TEST_P(LoopResetContract, APausedStreamLearnsOfAReset) {
     const auto [client, server] = driver().pair();
     ASSERT_NE(client, nullptr);
     loop().pause(server->id);
@@ -356,7 +360,7 @@ TEST_P(LoopContract, AGracefulCloseDeliversWhatWasSentBeforeIt) {
     EXPECT_TRUE(client->failures.empty());
 }
 
-TEST_P(LoopContract, AResetIsSeenAsAFailureAndOnlyOnce) {
+TEST_P(LoopResetContract, AResetIsSeenAsAFailureAndOnlyOnce) {
     const auto [client, server] = driver().pair();
     ASSERT_NE(client, nullptr);
     driver().close(*server, CloseMode::reset);

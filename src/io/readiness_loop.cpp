@@ -1,0 +1,444 @@
+#include "io/readiness_loop.h"
+
+#include "base/assert.h"
+#include "io/socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace wspool::io {
+
+static_assert((POLLIN | POLLOUT | POLLRDHUP) == 0x2005);
+
+namespace {
+
+constexpr unsigned end_events = POLLRDHUP | POLLHUP | POLLERR;
+
+// Below the one a batching wait would only add latency; beyond the other it saves nothing more, and
+// the smallest completion queue still holds them.
+constexpr double expected_min = 3;
+constexpr double expected_max = 64;
+// The moving rate forgets in about this time: long against a turn, short against a person.
+constexpr double rate_memory_ns = 1e6;
+
+}  // namespace
+
+ReadinessLoop::ReadinessLoop(Duration batch_wait, WatchStyle watch_style)
+    : batch_wait_(batch_wait),
+      watch_style_(watch_style),
+      now_(read_clock()),
+      scratch_(std::make_unique_for_overwrite<std::byte[]>(receive_max + receive_slack)) {
+    open_reserve();
+}
+
+ReadinessLoop::~ReadinessLoop() {
+    for (std::uint32_t index = 0; index < table_.size(); ++index) {
+        const Slot& slot = table_[index];
+        const bool is_ours = slot.kind != StreamKind::none && slot.kind != StreamKind::watch;
+        if (is_ours && slot.fd >= 0) ::close(slot.fd);
+    }
+    for (const Listener& listener : listeners_) {
+        if (!listener.path.empty()) ::unlink(listener.path.c_str());
+    }
+    for (const int fd : closings_) ::close(fd);
+    if (reserve_ >= 0) ::close(reserve_);
+}
+
+// ---- the turn
+
+void ReadinessLoop::wait(Instant deadline) {
+    short_sends_.clear();
+    for (const std::uint32_t index : sent_) table_[index].clear(StreamFlag::sent);
+    sent_.clear();
+    accepts_in_visit_ = 0;
+    finish_closings();
+    const Instant before = now_;
+    const unsigned expected = expected_messages();
+    // A report may be of no interest to the owner (room where none was missed, the end of something
+    // closed): then it goes on waiting.
+    do {
+        wait_for_events(time_until(deadline), expected);
+        now_ = read_clock();
+        if (resting_count_ > 0) wake_listeners(now_);
+    } while (ready_.empty() && short_sends_.empty() && now_ < deadline);
+    update_rate(before);
+    visits_left_ = ready_.size();
+}
+
+void ReadinessLoop::finish_closings() {
+    if (shutdowns_.empty() && closings_.empty()) return;
+    run_queued();
+    for (const StreamId id : shutdowns_) {
+        if (const Slot* slot = table_.find(id)) ::shutdown(slot->fd, SHUT_WR);
+    }
+    for (const int fd : closings_) ::close(fd);
+    if (!closings_.empty() && resting_count_ > 0) wake_listeners(Instant::max());
+    shutdowns_.clear();
+    closings_.clear();
+}
+
+Duration ReadinessLoop::time_until(Instant deadline) const {
+    if (!ready_.empty() || !short_sends_.empty()) return Duration::zero();
+    Instant until = deadline;
+    if (resting_count_ > 0) {
+        for (const Listener& listener : listeners_) until = std::min(until, listener.rest_until);
+    }
+    if (until == never) return no_timeout;
+    const Instant at = read_clock();
+    return until <= at ? Duration::zero() : until - at;
+}
+
+unsigned ReadinessLoop::expected_messages() const {
+    const double expected = rate_ * static_cast<double>(batch_wait_.count());
+    if (expected < expected_min) return 1;
+    return static_cast<unsigned>(std::min(expected, expected_max));
+}
+
+void ReadinessLoop::update_rate(Instant before) {
+    const auto passed = static_cast<double>((now_ - before).count());
+    rate_ = (rate_ * rate_memory_ns + receives_in_turn_) / (rate_memory_ns + passed);
+    receives_in_turn_ = 0;
+}
+
+bool ReadinessLoop::next_event(Event& event) {
+    while (visits_left_ > 0) {
+        if (visit(ready_.front(), event)) return true;
+    }
+    return false;
+}
+
+void ReadinessLoop::leave_front() {
+    ready_.pop_front();
+    --visits_left_;
+}
+
+bool ReadinessLoop::visit(std::uint32_t index, Event& event) {
+    switch (table_[index].kind) {
+        case StreamKind::none:
+            leave_front();
+            table_.recycle(index);
+            return false;
+        case StreamKind::connecting:
+            return visit_connecting(index, event);
+        case StreamKind::stream:
+            return visit_stream(index, event);
+        case StreamKind::listener:
+            return visit_listener(index, event);
+        case StreamKind::watch:
+            return visit_watch(index, event);
+    }
+    WSPOOL_UNREACHABLE();
+}
+
+bool ReadinessLoop::visit_connecting(std::uint32_t index, Event& event) {
+    Slot& slot = table_[index];
+    leave_front();
+    if (slot.has(StreamFlag::failed)) return check_error(index, event);
+    const int error = slot.fd < 0 ? -slot.fd : take_socket_error(slot.fd);
+    if (error != 0) {
+        fail_stream(event, index, error);
+        return true;
+    }
+    // Without an error the report may be the unconnected state of before; only room means
+    // connected.
+    if (!slot.has(StreamFlag::writable)) return false;
+    slot.clear(StreamFlag::writable);
+    slot.kind = StreamKind::stream;
+    if (slot.has(StreamFlag::readable)) ready_.push_back(index);
+    fill(event, EventKind::connected, index);
+    return true;
+}
+
+bool ReadinessLoop::visit_stream(std::uint32_t index, Event& event) {
+    Slot& slot = table_[index];
+    if (slot.has(StreamFlag::writable)) {
+        // Stays at the front, to be received from in the same visit.
+        slot.clear(StreamFlag::writable);
+        slot.clear(StreamFlag::blocked);
+        fill(event, EventKind::writable, index);
+        return true;
+    }
+    leave_front();
+    const bool is_unread = slot.has(StreamFlag::paused) || slot.has(StreamFlag::ended);
+    if (slot.has(StreamFlag::failed) || is_unread || !slot.has(StreamFlag::readable)) {
+        return check_error(index, event);
+    }
+    return receive(index, event);
+}
+
+bool ReadinessLoop::receive(std::uint32_t index, Event& event) {
+    Slot& slot = table_[index];
+    ssize_t n = 0;
+    do {
+        n = ::recv(slot.fd, scratch_.get(), receive_max, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        const auto size = static_cast<std::size_t>(n);
+        if (size == receive_max || slot.has(StreamFlag::end_near)) {
+            ready_.push_back(index);
+        } else {
+            slot.clear(StreamFlag::readable);
+        }
+        ++receives_in_turn_;
+        fill(event, EventKind::received, index);
+        event.bytes = MutableBytes(scratch_.get(), size);
+        return true;
+    }
+    if (n < 0 && errno != EAGAIN) {
+        fail_stream(event, index, errno);
+        return true;
+    }
+    slot.clear(StreamFlag::readable);
+    if (n < 0) return check_error(index, event);
+    slot.set(StreamFlag::ended);
+    fill(event, EventKind::ended, index);
+    return true;
+}
+
+// What is left to say about a stream that is not received from.
+bool ReadinessLoop::check_error(std::uint32_t index, Event& event) {
+    Slot& slot = table_[index];
+    if (slot.has(StreamFlag::arm_failed)) {
+        slot.clear(StreamFlag::arm_failed);
+        fail_stream(event, index, ENOMEM);
+        return true;
+    }
+    if (slot.has(StreamFlag::failed) || !slot.has(StreamFlag::error_seen)) return false;
+    slot.clear(StreamFlag::error_seen);
+    const int error = take_socket_error(slot.fd);
+    if (error == 0) return false;
+    fail_stream(event, index, error);
+    return true;
+}
+
+bool ReadinessLoop::visit_watch(std::uint32_t index, Event& event) {
+    Slot& slot = table_[index];
+    leave_front();
+    if (slot.has(StreamFlag::failed)) return check_error(index, event);
+    // A paused watch forgets what it knew: the kernel is asked afresh on resuming.
+    if (slot.has(StreamFlag::paused)) return false;
+    if (slot.has(StreamFlag::always)) {
+        ready_.push_back(index);
+    } else if (!slot.has(StreamFlag::armed)) {
+        slot.set(StreamFlag::armed);
+        static_cast<void>(arm(table_.id(index), slot.fd, slot.kind));
+    }
+    fill(event, EventKind::readable, index);
+    return true;
+}
+
+void ReadinessLoop::fill(Event& event, EventKind kind, std::uint32_t index, int error) {
+    event = Event{kind, table_.id(index), table_[index].owner, {}, error};
+}
+
+void ReadinessLoop::fail_stream(Event& event, std::uint32_t index, int error) {
+    Slot& slot = table_[index];
+    slot.set(StreamFlag::failed);
+    slot.clear(StreamFlag::readable);
+    fill(event, EventKind::failed, index, error);
+}
+
+// ---- reports
+
+void ReadinessLoop::on_ready(StreamId id, unsigned events) {
+    Slot* slot = table_.find(id);
+    if (slot == nullptr || slot->has(StreamFlag::failed)) return;
+    if (slot->kind == StreamKind::watch) {
+        if (watch_style_ == WatchStyle::oneshot) slot->clear(StreamFlag::armed);
+        ready_.push_back(id.index);
+        return;
+    }
+    const bool has_end = (events & end_events) != 0;
+    const bool has_room = (events & (POLLOUT | POLLHUP | POLLERR)) != 0;
+    if (has_end) slot->set(StreamFlag::end_near);
+    if ((events & POLLERR) != 0) slot->set(StreamFlag::error_seen);
+    if (has_end || (events & POLLIN) != 0) slot->set(StreamFlag::readable);
+    if (has_room && (slot->has(StreamFlag::blocked) || slot->kind == StreamKind::connecting)) {
+        slot->set(StreamFlag::writable);
+    }
+    if (slot->has(StreamFlag::ended)) slot->clear(StreamFlag::readable);
+    const bool is_wanted = slot->has(StreamFlag::readable) || slot->has(StreamFlag::writable) ||
+                           slot->has(StreamFlag::error_seen);
+    if (is_wanted && !slot->has(StreamFlag::resting)) ready_.push_back(id.index);
+}
+
+void ReadinessLoop::on_disarmed(StreamId id) {
+    Slot* slot = table_.find(id);
+    if (slot == nullptr || slot->kind == StreamKind::watch || slot->has(StreamFlag::failed)) return;
+    if (arm(id, slot->fd, slot->kind) == Armed::no_memory) on_arm_failed(id);
+}
+
+void ReadinessLoop::on_arm_failed(StreamId id) {
+    Slot* slot = table_.find(id);
+    if (slot == nullptr || slot->has(StreamFlag::failed)) return;
+    slot->set(StreamFlag::failed);
+    slot->set(StreamFlag::arm_failed);
+    ready_.push_back(id.index);
+}
+
+void ReadinessLoop::on_short_send(StreamId id, int result) {
+    Slot* slot = table_.find(id);
+    if (slot == nullptr) return;
+    const bool is_blocked = result >= 0 || result == -EAGAIN;
+    slot->set(StreamFlag::blocked);
+    short_sends_.push_back(ShortSend{id,
+                                     slot->owner,
+                                     result > 0 ? static_cast<std::size_t>(result) : 0,
+                                     is_blocked ? 0 : -result});
+}
+
+// ---- the owner's verbs
+
+StreamId ReadinessLoop::add(StreamKind kind, int fd, std::uint64_t owner) {
+    return table_.id(table_.acquire(kind, fd, owner));
+}
+
+Result<StreamId> ReadinessLoop::connect(const Address& address, std::uint64_t owner) {
+    auto begun = begin_connect(address);
+    if (!begun) return tl::unexpected(begun.error());
+    const int fd = begun->error != 0 ? -begun->error : begun->fd;
+    const StreamId id = add(StreamKind::connecting, fd, owner);
+    Slot& slot = table_[id.index];
+    if (begun->error != 0) {
+        ready_.push_back(id.index);
+        return id;
+    }
+    if (begun->is_connected) {
+        slot.set(StreamFlag::writable);
+        ready_.push_back(id.index);
+    }
+    if (arm(id, fd, slot.kind) == Armed::no_memory) {
+        table_.retire(id.index);
+        ::close(fd);
+        return fail("no memory to watch one more connection", ENOMEM);
+    }
+    slot.set(StreamFlag::armed);
+    return id;
+}
+
+Result<StreamId> ReadinessLoop::watch(int fd, std::uint64_t owner) {
+    if (::fcntl(fd, F_GETFD) < 0) {
+        return fail("descriptor " + std::to_string(fd) + " is not open and cannot be watched",
+                    EBADF);
+    }
+    const StreamId id = add(StreamKind::watch, fd, owner);
+    Slot& slot = table_[id.index];
+    switch (arm(id, fd, StreamKind::watch)) {
+        case Armed::yes:
+            slot.set(StreamFlag::armed);
+            break;
+        case Armed::always_ready:
+            slot.set(StreamFlag::always);
+            ready_.push_back(id.index);
+            break;
+        case Armed::no_memory:
+            table_.retire(id.index);
+            return fail("descriptor " + std::to_string(fd) +
+                            " cannot be watched: it is watched already, or there is no memory",
+                        ENOMEM);
+    }
+    return id;
+}
+
+Result<Address> ReadinessLoop::local_address(StreamId stream) const {
+    SocketAddress address;
+    address.size = sizeof address.storage;
+    const Slot* slot = table_.find(stream);
+    if (slot == nullptr) return fail("the stream is closed and has no address");
+    if (getsockname(slot->fd, address.get(), &address.size) != 0) {
+        return fail(std::string("the stream has no local address: ") + std::strerror(errno), errno);
+    }
+    return from_socket_address(address);
+}
+
+Result<Address> ReadinessLoop::peer_address(StreamId stream) const {
+    SocketAddress address;
+    address.size = sizeof address.storage;
+    const Slot* slot = table_.find(stream);
+    if (slot == nullptr) return fail("the stream is closed and has no peer");
+    if (getpeername(slot->fd, address.get(), &address.size) != 0) {
+        return fail(std::string("the stream has no peer: ") + std::strerror(errno), errno);
+    }
+    return from_socket_address(address);
+}
+
+void ReadinessLoop::set_owner(StreamId stream, std::uint64_t owner) {
+    if (Slot* slot = table_.find(stream)) slot->owner = owner;
+}
+
+void ReadinessLoop::send(StreamId stream, std::span<const ByteView> pieces) {
+    Slot* slot = table_.find(stream);
+    if (slot == nullptr) return;
+    WSPOOL_ASSERT(slot->kind == StreamKind::stream);
+    WSPOOL_ASSERT(!slot->has(StreamFlag::sent));
+    WSPOOL_ASSERT(!slot->has(StreamFlag::blocked));
+    WSPOOL_ASSERT(pieces.size() <= send_pieces_max);
+    std::array<ByteView, send_pieces_max> filled;
+    std::size_t count = 0;
+    std::size_t size = 0;
+    for (const ByteView piece : pieces) {
+        if (piece.empty()) continue;
+        filled[count++] = piece;
+        size += piece.size();
+    }
+    WSPOOL_ASSERT(size <= send_size_max);
+    if (count == 0) return;
+    slot->set(StreamFlag::sent);
+    sent_.push_back(stream.index);
+    queue_send(stream, slot->fd, std::span<const ByteView>(filled.data(), count));
+}
+
+void ReadinessLoop::pause(StreamId stream) {
+    Slot* slot = table_.find(stream);
+    if (slot == nullptr || slot->has(StreamFlag::paused)) return;
+    slot->set(StreamFlag::paused);
+    if (slot->kind != StreamKind::watch || watch_style_ == WatchStyle::oneshot) return;
+    if (!slot->has(StreamFlag::armed)) return;
+    slot->clear(StreamFlag::armed);
+    disarm(stream, slot->fd, slot->kind);
+}
+
+void ReadinessLoop::resume(StreamId stream) {
+    Slot* slot = table_.find(stream);
+    if (slot == nullptr || !slot->has(StreamFlag::paused)) return;
+    slot->clear(StreamFlag::paused);
+    if (slot->kind != StreamKind::watch) {
+        if (slot->has(StreamFlag::readable)) ready_.push_back(stream.index);
+        return;
+    }
+    if (slot->has(StreamFlag::always)) return ready_.push_back(stream.index);
+    if (slot->has(StreamFlag::armed)) return;
+    slot->set(StreamFlag::armed);
+    if (arm(stream, slot->fd, slot->kind) == Armed::no_memory) on_arm_failed(stream);
+}
+
+void ReadinessLoop::shutdown_write(StreamId stream) {
+    const Slot* slot = table_.find(stream);
+    if (slot == nullptr || slot->kind != StreamKind::stream) return;
+    if (slot->has(StreamFlag::sent)) {
+        shutdowns_.push_back(stream);
+    } else {
+        ::shutdown(slot->fd, SHUT_WR);
+    }
+}
+
+void ReadinessLoop::close(StreamId stream, CloseMode mode) {
+    Slot* slot = table_.find(stream);
+    if (slot == nullptr) return;
+    if (slot->kind == StreamKind::listener) forget_listener(stream);
+    if (mode == CloseMode::reset && slot->kind != StreamKind::watch && slot->fd >= 0) {
+        const linger at_once{1, 0};
+        setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    if (slot->has(StreamFlag::armed)) disarm(stream, slot->fd, slot->kind);
+    if (slot->kind != StreamKind::watch && slot->fd >= 0) closings_.push_back(slot->fd);
+    table_.retire(stream.index);
+}
+
+}  // namespace wspool::io
