@@ -182,7 +182,9 @@ bool JsonScanner::take_scalar() {
 
 // Open objects and arrays are one bit each on a stack of fixed size: no recursion, no allocation.
 bool JsonScanner::take_value(std::size_t depth) {
-    std::array<std::uint64_t, depth_limit / 64> is_object{};
+    skip_space();
+    if (peek() != '{' && peek() != '[') return take_scalar();
+    std::array<std::uint64_t, depth_limit / 64> is_object;  // each word is set before it is read
     std::size_t open = 0;
     const auto top_is_object = [&] {
         return (is_object[(open - 1) / 64] >> ((open - 1) % 64) & 1) != 0;
@@ -197,8 +199,8 @@ bool JsonScanner::take_value(std::size_t depth) {
             skip_space();
             if (!take(c == '{' ? '}' : ']')) {
                 const std::uint64_t bit = std::uint64_t{1} << (open % 64);
-                is_object[open / 64] =
-                    c == '{' ? is_object[open / 64] | bit : is_object[open / 64] & ~bit;
+                const std::uint64_t below = open % 64 == 0 ? 0 : is_object[open / 64] & (bit - 1);
+                is_object[open / 64] = c == '{' ? below | bit : below;
                 ++open;
                 has_entered = true;
             }
