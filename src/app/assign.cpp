@@ -1,0 +1,208 @@
+// Values into Config, by the kind of their setting (app/settings.h).
+#include "app/settings.h"
+#include "app/units.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace wspool::app {
+namespace {
+
+using Outcome = std::optional<std::string>;
+
+std::string_view type_name(const Value& value) {
+    struct Visitor {
+        std::string_view operator()(bool) const { return "a boolean"; }
+        std::string_view operator()(std::int64_t) const { return "a number"; }
+        std::string_view operator()(double) const { return "a number with a fraction"; }
+        std::string_view operator()(const std::string&) const { return "a string"; }
+        std::string_view operator()(const std::vector<std::string>&) const { return "a list"; }
+        std::string_view operator()(const OtherValue& other) const { return other.type; }
+    };
+    return std::visit(Visitor{}, value);
+}
+
+// Numbers are often written where a string with a unit is needed: then the mend names the very
+// number.
+std::string wrong_type(const Value& value, std::string_view needed, std::string_view unit) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number != nullptr && *number >= 0 && !unit.empty()) {
+        return fmt::format(
+            "is a number without a unit; write {}, as in \"{}{}\"", needed, *number, unit);
+    }
+    return fmt::format("is {}; write {}", type_name(value), needed);
+}
+
+Outcome assign_to(const FlagKind& kind, const Value& value, Config& config) {
+    const bool* flag = std::get_if<bool>(&value);
+    if (flag == nullptr) return wrong_type(value, "true or false, without quotes", "");
+    kind.field(config) = *flag;
+    return {};
+}
+
+Outcome assign_to(const CountKind& kind, const Value& value, Config& config) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number == nullptr) return wrong_type(value, "a whole number without quotes", "");
+    if (*number < 0 || static_cast<std::uint64_t>(*number) < kind.min ||
+        static_cast<std::uint64_t>(*number) > kind.max) {
+        if (!kind.mend.empty()) return fmt::format("is {}, but {}", *number, kind.mend);
+        return fmt::format("is {}; write a number from {} to {}", *number, kind.min, kind.max);
+    }
+    kind.field(config) = static_cast<std::uint64_t>(*number);
+    return {};
+}
+
+Outcome assign_to(const SizeKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) return wrong_type(value, "a string with a size", "B");
+    if (kind.may_be_off && *text == "off") {
+        kind.field(config) = 0;
+        return {};
+    }
+    const auto size = parse_size(*text);
+    if (!size) return size.error().message;
+    if (*size < kind.min || *size > kind.max) {
+        return fmt::format("is \"{}\"; write a size from \"{}\" to \"{}\"{}",
+                           *text,
+                           format_size(kind.min),
+                           format_size(kind.max),
+                           kind.may_be_off ? ", or \"off\"" : "");
+    }
+    kind.field(config) = *size;
+    return {};
+}
+
+Outcome assign_to(const DurationKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) {
+        const bool* flag = std::get_if<bool>(&value);
+        if (kind.may_be_off && flag != nullptr && !*flag) return "is false; write \"off\"";
+        return wrong_type(value, "a string with a duration", "s");
+    }
+    if (kind.may_be_off && *text == "off") {
+        kind.field(config) = Duration::zero();
+        return {};
+    }
+    const auto duration = parse_duration(*text);
+    if (!duration) {
+        return duration.error().message + (kind.may_be_off ? ", or write \"off\"" : "");
+    }
+    if (*duration < kind.min || *duration > kind.max) {
+        return fmt::format("is \"{}\"; write a duration from \"{}\" to \"{}\"{}",
+                           *text,
+                           format_duration(kind.min),
+                           format_duration(kind.max),
+                           kind.may_be_off ? ", or \"off\"" : "");
+    }
+    kind.field(config) = *duration;
+    return {};
+}
+
+Outcome assign_to(const ChoiceKind& kind, const Value& value, Config& config) {
+    const std::string choices = fmt::format("\"{}\"", fmt::join(kind.names, "\", \""));
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) {
+        return wrong_type(value, kind.names.size() == 1 ? choices : "one of " + choices, "");
+    }
+    const auto found = std::find(kind.names.begin(), kind.names.end(), *text);
+    if (found != kind.names.end()) {
+        kind.set(config, static_cast<std::size_t>(found - kind.names.begin()));
+        return {};
+    }
+    if (!kind.later_value.empty() && *text == kind.later_value) {
+        return fmt::format("is \"{}\", but {}", *text, kind.later_mend);
+    }
+    const std::string_view near = nearest(*text, kind.names);
+    return fmt::format("is \"{}\", which is none of {}{}",
+                       *text,
+                       choices,
+                       near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near));
+}
+
+Outcome assign_to(const OffKind& kind, const Value& value, Config&) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text != nullptr && *text == "off") return {};
+    return fmt::format("cannot be set: {}", kind.mend);
+}
+
+Outcome assign_to(const AddressesKind& kind, const Value& value, Config& config) {
+    std::vector<std::string> texts;
+    if (const auto* one = std::get_if<std::string>(&value)) {
+        texts.push_back(*one);
+    } else if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
+        texts = *list;
+    } else {
+        return wrong_type(value, "a list of addresses, as in [\"127.0.0.1:8080\"]", "");
+    }
+    if (texts.empty()) return "is empty; name at least one address, as in [\"127.0.0.1:8080\"]";
+    std::vector<io::Address> addresses;
+    for (const std::string& text : texts) {
+        auto address = io::parse_address(text);
+        if (!address) return address.error().message;
+        const bool can_clash =
+            address->port != 0 || address->family == io::Address::Family::unix_path;
+        if (can_clash &&
+            std::find(addresses.begin(), addresses.end(), *address) != addresses.end()) {
+            return fmt::format("names \"{}\" twice; leave one out", text);
+        }
+        addresses.push_back(std::move(*address));
+    }
+    kind.field(config) = std::move(addresses);
+    return {};
+}
+
+// The text of an environment variable or option as the value that the kind takes.
+struct FromText {
+    std::string_view text;
+
+    Value operator()(const FlagKind&) const {
+        if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
+        if (text == "false" || text == "0" || text == "no" || text == "off") return false;
+        return std::string(text);
+    }
+    Value operator()(const CountKind&) const {
+        const auto count = parse_count(text);
+        if (count && *count <= INT64_MAX) return static_cast<std::int64_t>(*count);
+        return std::string(text);
+    }
+    Value operator()(const SizeKind&) const { return std::string(text); }
+    Value operator()(const DurationKind&) const { return std::string(text); }
+    Value operator()(const ChoiceKind&) const { return std::string(text); }
+    Value operator()(const OffKind&) const { return std::string(text); }
+    Value operator()(const AddressesKind&) const {
+        std::vector<std::string> list;
+        std::string_view rest = text;
+        while (true) {
+            const std::size_t comma = rest.find(',');
+            list.emplace_back(rest.substr(0, comma));
+            if (comma == std::string_view::npos) return list;
+            rest.remove_prefix(comma + 1);
+        }
+    }
+};
+
+}  // namespace
+
+std::optional<std::string> assign(const Setting& setting, const Value& value, Config& config) {
+    return std::visit([&](const auto& kind) { return assign_to(kind, value, config); },
+                      setting.kind);
+}
+
+std::optional<std::string> assign_text(const Setting& setting,
+                                       std::string_view text,
+                                       Config& config) {
+    const Value value = std::visit(FromText{text}, setting.kind);
+    const bool is_number = std::holds_alternative<CountKind>(setting.kind);
+    const bool is_flag = std::holds_alternative<FlagKind>(setting.kind);
+    if (is_number && !std::holds_alternative<std::int64_t>(value)) {
+        return fmt::format("is \"{}\", which is not a whole number", text.substr(0, 40));
+    }
+    if (is_flag && !std::holds_alternative<bool>(value)) {
+        return fmt::format("is \"{}\"; write true or false", text.substr(0, 40));
+    }
+    return assign(setting, value, config);
+}
+
+}  // namespace wspool::app

@@ -1,0 +1,77 @@
+// The command line: what was asked for, as a value. CLI11 is included in cli.cpp alone, because it
+// costs ten seconds per file.
+#pragma once
+
+#include "app/config.h"
+#include "base/time.h"
+#include "io/loop.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace wspool::app {
+
+// Exit status of every verb.
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_unusable = 2;  // options or configuration; nothing was started
+
+struct ServeArgs {
+    std::optional<std::string> config_file;
+    std::vector<OptionValue> options;
+};
+
+struct CheckArgs {
+    std::string file;
+};
+
+struct ConnectArgs {
+    std::string url;
+    Duration wait = std::chrono::seconds(1);
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::vector<std::string> subprotocols;
+    bool compression = true;
+    bool binary = false;
+};
+
+enum class BenchKind : std::uint8_t { echo, fanout, idle, connect };
+enum class BenchMode : std::uint8_t { raw, json };  // of echo
+enum class FanoutProtocol : std::uint8_t { seed, plain };
+
+struct BenchArgs {
+    BenchKind kind{};
+    std::vector<std::string> urls;
+    std::string publish_url;          // fanout; empty: the first of urls
+    std::uint64_t connections = 200;  // echo, idle; connect: attempts at a time
+    std::uint64_t size = 64;          // bytes of payload
+    std::uint64_t in_flight = 1;
+    std::uint64_t members = 1000;
+    std::uint64_t publishers = 1;
+    std::uint64_t threads = 1;
+    Duration duration = std::chrono::seconds(5);
+    Duration warmup = std::chrono::seconds(1);
+    Duration connect_timeout = std::chrono::seconds(30);  // for all connections together
+    BenchMode mode = BenchMode::raw;
+    FanoutProtocol protocol = FanoutProtocol::seed;
+    bool text = false;
+    bool client_ids = false;
+    bool json = false;
+    std::vector<std::uint64_t> server_pids;
+    io::LoopOptions loop;
+};
+
+using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, BenchArgs>;
+
+struct Parsed {
+    std::optional<Command> command;
+    int exit_status =
+        exit_ok;  // when there is no command: help and version were printed, or an error
+};
+
+[[nodiscard]] Parsed parse_command_line(int argc, const char* const* argv);
+
+}  // namespace wspool::app

@@ -1,0 +1,94 @@
+// Config: everything a person can set, with its default. Read once, at start, from three sources of
+// which the later wins: file, environment, option. What each key is called, and what values it
+// takes, is the table in app/settings.h; the names for people are in config/wspool.example.toml.
+#pragma once
+
+#include "app/log.h"
+#include "base/time.h"
+#include "io/address.h"
+#include "io/loop.h"
+#include "worker/worker.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace wspool::app {
+
+enum class AuthMode : std::uint8_t { none };
+
+// Sizes in bytes; a size or duration of 0 means "off" where off is allowed.
+struct Config {
+    struct Server {
+        std::vector<io::Address> listen = {{io::Address::Family::ipv4, "127.0.0.1", 8080}};
+        std::uint64_t workers = 1;
+        worker::DuplicateId duplicate_id = worker::DuplicateId::replace;
+        io::LoopChoice io = io::LoopChoice::automatic;
+        Duration batch_wait = std::chrono::microseconds(50);
+        bool echo = false;
+        Duration drain_time = std::chrono::seconds(30);
+    } server;
+    struct Limits {
+        std::uint64_t max_message_size = 64 * 1024;
+        std::uint64_t max_connections_per_worker = 10'000;
+        std::uint64_t outbox = 1024 * 1024;
+        std::uint64_t send_buffer = 0;
+        std::uint64_t json_depth = 64;
+        std::uint64_t bad_messages = 10;
+        std::uint64_t groups_per_client = 128;
+        std::uint64_t head_size = 8 * 1024;
+        std::uint64_t head_fields = 64;
+        std::uint64_t fragments = 131'072;
+        std::uint64_t control_frames = 10;
+        std::uint64_t control_frames_burst = 20;
+        Duration handshake_timeout = std::chrono::seconds(5);
+        Duration frame_timeout = std::chrono::seconds(15);
+        Duration message_timeout = std::chrono::seconds(30);
+        Duration write_timeout = std::chrono::seconds(10);
+        Duration close_timeout = std::chrono::seconds(5);
+    } limits;
+    struct Keepalive {
+        Duration ping_interval = std::chrono::seconds(25);
+        Duration pong_timeout = std::chrono::seconds(10);
+    } keepalive;
+    struct Compression {
+        bool enabled = true;
+        std::uint64_t min_size = 256;
+    } compression;
+    struct Health {
+        Duration interval = std::chrono::seconds(30);
+    } health;
+    struct Auth {
+        AuthMode mode = AuthMode::none;
+    } auth;
+    LogOptions log;
+};
+
+[[nodiscard]] worker::WorkerOptions worker_options(const Config& config);
+[[nodiscard]] io::LoopOptions loop_options(const Config& config);
+
+// What the command line said: the setting's option ("max-connections") and its value as text.
+// Repeated for a list.
+using OptionValue = std::pair<std::string, std::string>;
+
+struct ConfigSources {
+    std::optional<std::string> file;
+    // getenv, or a test's stand-in; null when unset.
+    std::function<const char*(const char*)> environment;
+    std::vector<OptionValue> options;
+};
+
+// Every error of all sources, each one sentence that says where, what and how to mend it; none:
+// `config` holds.
+struct LoadedConfig {
+    Config config;
+    std::vector<std::string> errors;
+};
+
+[[nodiscard]] LoadedConfig load_config(const ConfigSources& sources);
+
+}  // namespace wspool::app

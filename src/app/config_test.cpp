@@ -1,0 +1,395 @@
+#include "app/config.h"
+
+#include "app/config_file.h"
+#include "app/settings.h"
+#include "app/units.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace wspool::app {
+namespace {
+
+using std::chrono::seconds;
+
+std::vector<std::string> errors_of(std::string_view text) {
+    Config config;
+    return read_config_text(text, "f.toml", config);
+}
+
+std::string only_error_of(std::string_view text) {
+    const auto errors = errors_of(text);
+    EXPECT_EQ(errors.size(), 1u) << text;
+    return errors.empty() ? "" : errors.front();
+}
+
+void expect_says(const std::string& message, std::initializer_list<std::string_view> parts) {
+    for (const auto part : parts) {
+        EXPECT_NE(message.find(part), std::string::npos)
+            << "\"" << message << "\" lacks \"" << part << "\"";
+    }
+}
+
+struct TestSources {
+    std::map<std::string, std::string> environment;
+    std::vector<OptionValue> options;
+    std::optional<std::string> file;
+
+    [[nodiscard]] LoadedConfig load() const {
+        const auto lookup = [this](const char* name) -> const char* {
+            const auto found = environment.find(name);
+            return found == environment.end() ? nullptr : found->second.c_str();
+        };
+        return load_config({file, lookup, options});
+    }
+};
+
+class ConfigFile : public testing::Test {
+  protected:
+    std::string write(const std::string& text) {
+        const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+        const std::string path = testing::TempDir() + "wspool_" + test->name() + ".toml";
+        std::ofstream(path) << text;
+        written_.push_back(path);
+        return path;
+    }
+    void TearDown() override {
+        for (const auto& path : written_) std::remove(path.c_str());
+    }
+
+  private:
+    std::vector<std::string> written_;
+};
+
+// ---- errors of a file
+
+TEST(Config, an_empty_file_gives_the_defaults) {
+    Config config;
+    EXPECT_TRUE(read_config_text("", "f", config).empty());
+    EXPECT_EQ(config.limits.max_message_size, 64u * 1024);
+    EXPECT_EQ(config.server.listen.front().port, 8080);
+}
+
+TEST(Config, defaults_are_those_of_the_layers_below) {
+    const worker::WorkerOptions ours = worker_options(Config{});
+    const worker::WorkerOptions theirs;
+    EXPECT_EQ(ours.connections_max, theirs.connections_max);
+    EXPECT_EQ(ours.duplicate_id, theirs.duplicate_id);
+    EXPECT_EQ(ours.json_depth_max, theirs.json_depth_max);
+    EXPECT_EQ(ours.bad_messages_max, theirs.bad_messages_max);
+    EXPECT_EQ(ours.groups_per_client_max, theirs.groups_per_client_max);
+    EXPECT_EQ(ours.drain_time, theirs.drain_time);
+    EXPECT_EQ(ours.engine.limits.message_size_max, theirs.engine.limits.message_size_max);
+    EXPECT_EQ(ours.engine.limits.fragments_max, theirs.engine.limits.fragments_max);
+    EXPECT_EQ(ours.engine.head.size_max, theirs.engine.head.size_max);
+    EXPECT_EQ(ours.engine.head.fields_max, theirs.engine.head.fields_max);
+    EXPECT_EQ(ours.engine.outbox_size_max, theirs.engine.outbox_size_max);
+    EXPECT_EQ(ours.engine.deflate_size_min, theirs.engine.deflate_size_min);
+    EXPECT_EQ(ours.engine.allow_deflate, theirs.engine.allow_deflate);
+    EXPECT_EQ(ours.engine.handshake_timeout, theirs.engine.handshake_timeout);
+    EXPECT_EQ(ours.engine.frame_timeout, theirs.engine.frame_timeout);
+    EXPECT_EQ(ours.engine.message_timeout, theirs.engine.message_timeout);
+    EXPECT_EQ(ours.engine.ping_interval, theirs.engine.ping_interval);
+    EXPECT_EQ(ours.engine.pong_timeout, theirs.engine.pong_timeout);
+    EXPECT_EQ(ours.engine.write_timeout, theirs.engine.write_timeout);
+    EXPECT_EQ(ours.engine.close_timeout, theirs.engine.close_timeout);
+    EXPECT_EQ(ours.engine.control_frames_per_second, theirs.engine.control_frames_per_second);
+    EXPECT_EQ(ours.engine.control_frames_burst, theirs.engine.control_frames_burst);
+    EXPECT_EQ(ours.engine.send_buffer, theirs.engine.send_buffer);
+    EXPECT_EQ(loop_options(Config{}).batch_wait, io::LoopOptions{}.batch_wait);
+    EXPECT_EQ(loop_options(Config{}).choice, io::LoopOptions{}.choice);
+}
+
+TEST(Config, every_error_of_a_file_is_told_in_the_order_of_its_lines) {
+    const auto errors = errors_of(
+        "[limits]\n"
+        "outbox = 64\n"
+        "json_depht = 3\n"
+        "[keepalive]\n"
+        "ping_interval = \"soon\"\n"
+        "[server]\n"
+        "workers = 2\n");
+    ASSERT_EQ(errors.size(), 4u);
+    expect_says(errors[0], {"f.toml:2:10: ", "limits.outbox", "\"64B\""});
+    expect_says(errors[1], {"f.toml:3:1: ", "json_depht", "did you mean json_depth?"});
+    expect_says(errors[2], {"f.toml:5:17: ", "keepalive.ping_interval", "\"25s\"", "\"off\""});
+    expect_says(errors[3], {"f.toml:7:11: ", "server.workers", "one worker"});
+}
+
+TEST(Config, an_unknown_section_is_told_with_the_nearest) {
+    expect_says(only_error_of("[limts]\noutbox = \"1MiB\"\n"),
+                {"f.toml:1:2: ", "[limts]", "did you mean [limits]?"});
+}
+
+TEST(Config, a_section_of_a_later_version_is_not_taken_for_a_misspelling) {
+    for (const std::string section : {"admission", "history", "control", "cluster", "events"}) {
+        expect_says(only_error_of("[" + section + "]\nx = 1\n"),
+                    {"f.toml:1:2: ",
+                     "unknown section [" + section + "]",
+                     "this version of wspool does not have it"});
+    }
+    for (const std::string section : {"listener", "pool", "service"}) {
+        expect_says(
+            only_error_of("[[" + section + "]]\nx = 1\n"),
+            {"unknown section [[" + section + "]]", "this version of wspool does not have it"});
+    }
+}
+
+TEST(Config, a_key_in_the_wrong_section_is_told_its_own) {
+    expect_says(only_error_of("[limits]\nlisten = [\"127.0.0.1:0\"]\n"),
+                {"limits.listen", "below [server]"});
+    expect_says(only_error_of("workers = 1\n"),
+                {"f.toml:1:1: ", "outside of any section", "[server]"});
+}
+
+TEST(Config, a_section_that_is_no_table_is_told) {
+    expect_says(only_error_of("limits = 5\n"), {"f.toml:1:1: ", "[limits]"});
+    expect_says(only_error_of("[[limits]]\noutbox = \"1MiB\"\n"), {"[limits]"});
+}
+
+TEST(Config, a_value_of_the_wrong_type_is_told_with_the_right_one) {
+    expect_says(only_error_of("[server]\necho = \"yes\"\n"), {"server.echo", "true or false"});
+    expect_says(only_error_of("[limits]\njson_depth = \"64\"\n"),
+                {"limits.json_depth", "whole number"});
+    expect_says(only_error_of("[limits]\njson_depth = 6.5\n"), {"whole number"});
+    expect_says(only_error_of("[health]\ninterval = 2026-01-01\n"),
+                {"health.interval", "date", "duration"});
+    expect_says(only_error_of("[server]\nio = 5\n"), {"server.io", "\"uring\""});
+    expect_says(only_error_of("[log]\nlevel = {}\n"), {"a table"});
+    expect_says(only_error_of("[server]\nbatch_wait = false\n"), {"write \"off\""});
+    expect_says(only_error_of("[server]\nlisten = [\n\"127.0.0.1:0\",\n8080]\n"),
+                {"f.toml:4:1: ", "server.listen"});
+}
+
+TEST(Config, a_value_out_of_bounds_is_told_with_the_bounds) {
+    expect_says(only_error_of("[limits]\nmax_message_size = \"2GiB\"\n"), {"\"1B\" to \"1GiB\""});
+    expect_says(only_error_of("[limits]\nmax_connections_per_worker = 0\n"), {"from 1 to"});
+    expect_says(only_error_of("[limits]\nhandshake_timeout = \"off\"\n"),
+                {"limits.handshake_timeout", "duration"});
+    expect_says(only_error_of("[limits]\nmax_connections_per_worker = -5\n"), {"-5"});
+}
+
+TEST(Config, a_choice_is_told_the_nearest) {
+    expect_says(only_error_of("[server]\nio = \"urin\"\n"),
+                {"\"auto\", \"uring\", \"epoll\"", "did you mean \"uring\"?"});
+}
+
+TEST(Config, tokens_are_refused_and_never_taken_for_no_tokens) {
+    expect_says(only_error_of("[auth]\nmode = \"jwt\"\n"), {"f.toml:2:8: ", "no token check yet"});
+}
+
+TEST(Config, rates_can_only_be_off) {
+    EXPECT_TRUE(errors_of("[limits]\nrate = \"off\"\n").empty());
+    expect_says(only_error_of("[limits]\nrate = \"100/s\"\n"), {"limits.rate", "\"off\""});
+}
+
+TEST(Config, what_is_not_toml_is_told_with_its_place) {
+    expect_says(only_error_of("[server]\nlisten = [\"x\"\n"), {"f.toml:", "this is not TOML"});
+    expect_says(only_error_of("[server]\nworkers = 1\nworkers = 1\n"),
+                {"f.toml:3:", "this is not TOML"});
+}
+
+RC_GTEST_PROP(Config, any_text_is_read_or_told_about, (const std::string& text)) {
+    Config config;
+    for (const auto& error : read_config_text(text, "f", config))
+        RC_ASSERT(error.substr(0, 2) == "f:");
+}
+
+TEST(Config, addresses_are_read_in_every_form) {
+    Config config;
+    const auto errors = read_config_text(
+        "[server]\nlisten = [\"127.0.0.1:0\", \"[::1]:8080\", \"unix:/tmp/wspool\", "
+        "\"127.0.0.1:0\"]\n",
+        "f",
+        config);
+    EXPECT_TRUE(errors.empty());
+    ASSERT_EQ(config.server.listen.size(), 4u);
+    EXPECT_EQ(config.server.listen[1].port, 8080);
+    expect_says(only_error_of("[server]\nlisten = []\n"), {"empty"});
+    expect_says(only_error_of("[server]\nlisten = [\"127.0.0.1:80\", \"127.0.0.1:80\"]\n"),
+                {"twice"});
+    expect_says(only_error_of("[server]\nlisten = \"localhost\"\n"),
+                {"f.toml:2:10: ", "server.listen"});
+}
+
+RC_GTEST_PROP(Config, sizes_and_durations_in_a_file_mean_what_they_say, ()) {
+    const auto size = *rc::gen::inRange<std::uint64_t>(1, 1ull << 30);
+    const auto wait = std::chrono::microseconds(*rc::gen::inRange(1'000, 1'000'000'000));
+    Config config;
+    const auto errors =
+        read_config_text("[limits]\nmax_message_size = \"" + format_size(size) +
+                             "\"\nwrite_timeout = \"" + format_duration(wait) + "\"\n",
+                         "f",
+                         config);
+    RC_ASSERT(errors.empty());
+    RC_ASSERT(worker_options(config).engine.limits.message_size_max == size);
+    RC_ASSERT(worker_options(config).engine.write_timeout == Duration(wait));
+}
+
+TEST_F(ConfigFile, that_is_not_there_is_told) {
+    Config config;
+    const auto errors = read_config_file("/nonexistent/wspool.toml", config);
+    ASSERT_EQ(errors.size(), 1u);
+    expect_says(errors[0], {"/nonexistent/wspool.toml", "No such file"});
+}
+
+TEST_F(ConfigFile, that_is_a_directory_is_told) {
+    Config config;
+    EXPECT_EQ(read_config_file("/tmp", config).size(), 1u);
+}
+
+// ---- precedence
+
+TEST_F(ConfigFile, is_overruled_by_the_environment_and_that_by_options) {
+    TestSources sources;
+    sources.file = write(
+        "[limits]\nmax_connections_per_worker = 1\njson_depth = 7\n[log]\nlevel = \"error\"\n");
+    EXPECT_EQ(sources.load().config.limits.max_connections_per_worker, 1u);
+    sources.environment["WSPOOL_LIMITS_MAX_CONNECTIONS_PER_WORKER"] = "2";
+    EXPECT_EQ(sources.load().config.limits.max_connections_per_worker, 2u);
+    sources.options = {{"max-connections", "3"}};
+    const auto loaded = sources.load();
+    EXPECT_TRUE(loaded.errors.empty());
+    EXPECT_EQ(loaded.config.limits.max_connections_per_worker, 3u);
+    EXPECT_EQ(loaded.config.limits.json_depth, 7u);
+    EXPECT_EQ(loaded.config.log.level, LogLevel::error);
+}
+
+TEST_F(ConfigFile, its_list_is_replaced_not_added_to) {
+    TestSources sources;
+    sources.file = write("[server]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n");
+    sources.options = {{"listen", "127.0.0.1:3"}, {"listen", "[::1]:4"}};
+    const auto loaded = sources.load();
+    EXPECT_TRUE(loaded.errors.empty());
+    ASSERT_EQ(loaded.config.server.listen.size(), 2u);
+    EXPECT_EQ(loaded.config.server.listen[0].port, 3);
+    EXPECT_EQ(loaded.config.server.listen[1].port, 4);
+}
+
+TEST(ConfigEnvironment, has_a_long_name_for_each_key_and_a_short_one_for_each_option) {
+    TestSources sources;
+    sources.environment = {{"WSPOOL_LISTEN", "127.0.0.1:1,127.0.0.1:2"},
+                           {"WSPOOL_SERVER_ECHO", "true"},
+                           {"WSPOOL_MAX_CONNECTIONS", "9"},
+                           {"WSPOOL_LOG_LEVEL", "warning"},
+                           {"WSPOOL_KEEPALIVE_PING_INTERVAL", "off"}};
+    const auto loaded = sources.load();
+    EXPECT_TRUE(loaded.errors.empty());
+    EXPECT_EQ(loaded.config.server.listen.size(), 2u);
+    EXPECT_TRUE(loaded.config.server.echo);
+    EXPECT_EQ(loaded.config.limits.max_connections_per_worker, 9u);
+    EXPECT_EQ(loaded.config.log.level, LogLevel::warning);
+    EXPECT_EQ(loaded.config.keepalive.ping_interval, Duration::zero());
+}
+
+TEST(ConfigEnvironment, errors_name_the_variable) {
+    TestSources sources;
+    sources.environment = {
+        {"WSPOOL_WORKERS", "two"}, {"WSPOOL_LIMITS_OUTBOX", "64"}, {"WSPOOL_ECHO", "maybe"}};
+    const auto errors = sources.load().errors;
+    ASSERT_EQ(errors.size(), 3u);
+    expect_says(errors[0], {"WSPOOL_WORKERS", "whole number"});
+    expect_says(errors[1], {"WSPOOL_ECHO", "true or false"});
+    expect_says(errors[2], {"WSPOOL_LIMITS_OUTBOX", "no unit"});
+}
+
+TEST(ConfigEnvironment, two_names_for_one_key_are_refused) {
+    TestSources sources;
+    sources.environment = {{"WSPOOL_ECHO", "true"}, {"WSPOOL_SERVER_ECHO", "false"}};
+    const auto errors = sources.load().errors;
+    ASSERT_EQ(errors.size(), 1u);
+    expect_says(errors[0], {"WSPOOL_ECHO", "WSPOOL_SERVER_ECHO"});
+}
+
+TEST(ConfigOptions, errors_name_the_option) {
+    TestSources sources;
+    sources.options = {{"io", "kqueue"}, {"workers", "4"}};
+    const auto errors = sources.load().errors;
+    ASSERT_EQ(errors.size(), 2u);
+    expect_says(errors[0], {"--workers", "one worker"});
+    expect_says(errors[1], {"--io", "kqueue", "\"epoll\""});
+}
+
+// ---- the table and the example agree
+
+TEST(ConfigTable, names_are_unique) {
+    std::set<std::string> names, variables, options;
+    for (const Setting& setting : settings()) {
+        EXPECT_TRUE(names.insert(full_name(setting)).second) << full_name(setting);
+        for (const auto& name : environment_names(setting))
+            EXPECT_TRUE(variables.insert(name).second) << name;
+        if (!setting.option.empty()) {
+            EXPECT_TRUE(options.insert(std::string(setting.option)).second) << setting.option;
+            EXPECT_FALSE(setting.help.empty()) << setting.option;
+        }
+    }
+}
+
+std::string example_text() {
+    std::ifstream file(std::string(WSPOOL_ROOT) + "/config/wspool.example.toml");
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+TEST(ConfigExample, passes_and_changes_nothing) {
+    const std::string text = example_text();
+    ASSERT_FALSE(text.empty());
+    Config config;
+    const auto errors = read_config_text(text, "example", config);
+    EXPECT_TRUE(errors.empty()) << errors.front();
+    EXPECT_EQ(config.server.listen, Config{}.server.listen);
+    EXPECT_EQ(config.limits.outbox, Config{}.limits.outbox);
+    EXPECT_EQ(config.health.interval, Config{}.health.interval);
+}
+
+TEST(ConfigExample, holds_every_key_that_there_is) {
+    std::istringstream lines(example_text());
+    std::set<std::string> held;
+    std::string line, section;
+    while (std::getline(lines, line)) {
+        if (!line.empty() && line.front() == '[') section = line.substr(1, line.find(']') - 1);
+        const auto equals = line.find(" = ");
+        if (!line.empty() && line.front() != '#' && equals != std::string::npos) {
+            held.insert(section + "." + line.substr(0, equals));
+        }
+    }
+    std::set<std::string> known;
+    for (const Setting& setting : settings()) known.insert(full_name(setting));
+    EXPECT_EQ(held, known);
+}
+
+// Any value of the example that is spoilt is told, and told on its line.
+TEST(ConfigExample, each_key_is_really_read) {
+    const std::string text = example_text();
+    std::istringstream lines(text);
+    std::string line;
+    std::size_t number = 0, start = 0;
+    while (std::getline(lines, line)) {
+        ++number;
+        const auto equals = line.find(" = ");
+        if (!line.empty() && line.front() != '#' && equals != std::string::npos) {
+            std::string spoilt = text;
+            spoilt.replace(start + equals + 3, line.size() - equals - 3, "{ wrong = 1 }");
+            expect_says(only_error_of(spoilt),
+                        {"f.toml:" + std::to_string(number) + ":", line.substr(0, equals)});
+        }
+        start += line.size() + 1;
+    }
+}
+
+TEST(Nearest, finds_swapped_lost_and_added_letters) {
+    const std::vector<std::string_view> words = {"outbox", "json_depth", "head_size"};
+    EXPECT_EQ(nearest("outbxo", words), "outbox");
+    EXPECT_EQ(nearest("jsondepth", words), "json_depth");
+    EXPECT_EQ(nearest("head_sizes", words), "head_size");
+    EXPECT_EQ(nearest("zzzzzz", words), "");
+}
+
+}  // namespace
+}  // namespace wspool::app

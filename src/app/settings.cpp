@@ -1,0 +1,189 @@
+#include "app/settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace wspool::app {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kib = 1024;
+constexpr std::uint64_t mib = 1024 * kib;
+constexpr std::uint64_t gib = 1024 * mib;
+
+constexpr std::array<std::string_view, 3> duplicate_names = {"replace", "reject", "allow"};
+constexpr std::array<std::string_view, 3> io_names = {"auto", "uring", "epoll"};
+constexpr std::array<std::string_view, 1> auth_names = {"none"};
+constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
+constexpr std::array<std::string_view, 2> format_names = {"text", "json"};
+
+constexpr std::string_view no_rate =
+    "this version of wspool limits no rates, so only \"off\" can be said here";
+constexpr std::string_view one_worker =
+    "this version of wspool runs one worker: set it to 1 or leave it out";
+
+// Bounds: the least is what still works, the most is what the types and the kernel below can take
+// (1 GiB of message, 2^31 of buffer) or what no one means (a day of waiting for a handshake).
+// clang-format off
+const Setting table[] = {
+    {"server", "listen", "listen", AddressesKind{[](Config& c) -> auto& { return c.server.listen; }},
+     "Where clients connect: ADDR:PORT, [ADDR]:PORT or unix:/path; may be repeated"},
+    {"server", "workers", "workers", CountKind{[](Config& c) -> auto& { return c.server.workers; }, 1, 1, one_worker},
+     "Worker processes"},
+    {"server", "duplicate_id", "duplicate-id", ChoiceKind{duplicate_names, [](Config& c, std::size_t i) { c.server.duplicate_id = static_cast<worker::DuplicateId>(i); }},
+     "A second connection of the same id: replace, reject or allow"},
+    {"server", "io", "io", ChoiceKind{io_names, [](Config& c, std::size_t i) { c.server.io = static_cast<io::LoopChoice>(i); }},
+     "Event loop: auto, uring or epoll"},
+    {"server", "batch_wait", "batch-wait", DurationKind{[](Config& c) -> auto& { return c.server.batch_wait; }, microseconds(1), milliseconds(10), true},
+     "Under load, wait up to this long for more work per system call; \"off\" for none"},
+    {"server", "echo", "echo", FlagKind{[](Config& c) -> auto& { return c.server.echo; }},
+     "Add the raw echo endpoint at /echo"},
+    {"server", "drain_time", "drain-time", DurationKind{[](Config& c) -> auto& { return c.server.drain_time; }, milliseconds(1), hours(24)},
+     "Spread the closing of clients over this long when draining"},
+
+    {"limits", "max_message_size", "max-message-size", SizeKind{[](Config& c) -> auto& { return c.limits.max_message_size; }, 1, gib},
+     "Largest message a client may send"},
+    {"limits", "max_connections_per_worker", "max-connections", CountKind{[](Config& c) -> auto& { return c.limits.max_connections_per_worker; }, 1, 10'000'000},
+     "Most connections per worker"},
+    {"limits", "outbox", "", SizeKind{[](Config& c) -> auto& { return c.limits.outbox; }, 4 * kib, gib}, ""},
+    {"limits", "send_buffer", "", SizeKind{[](Config& c) -> auto& { return c.limits.send_buffer; }, 4 * kib, 256 * mib, true}, ""},
+    {"limits", "json_depth", "", CountKind{[](Config& c) -> auto& { return c.limits.json_depth; }, 1, 10'000}, ""},
+    {"limits", "bad_messages", "", CountKind{[](Config& c) -> auto& { return c.limits.bad_messages; }, 1, 1'000'000}, ""},
+    {"limits", "groups_per_client", "", CountKind{[](Config& c) -> auto& { return c.limits.groups_per_client; }, 1, 1'000'000}, ""},
+    {"limits", "head_size", "", SizeKind{[](Config& c) -> auto& { return c.limits.head_size; }, 512, mib}, ""},
+    {"limits", "head_fields", "", CountKind{[](Config& c) -> auto& { return c.limits.head_fields; }, 8, 10'000}, ""},
+    {"limits", "fragments", "", CountKind{[](Config& c) -> auto& { return c.limits.fragments; }, 1, 1'000'000'000}, ""},
+    {"limits", "control_frames", "", CountKind{[](Config& c) -> auto& { return c.limits.control_frames; }, 1, 1'000'000}, ""},
+    {"limits", "control_frames_burst", "", CountKind{[](Config& c) -> auto& { return c.limits.control_frames_burst; }, 1, 1'000'000}, ""},
+    {"limits", "handshake_timeout", "", DurationKind{[](Config& c) -> auto& { return c.limits.handshake_timeout; }, milliseconds(1), hours(24)}, ""},
+    {"limits", "frame_timeout", "", DurationKind{[](Config& c) -> auto& { return c.limits.frame_timeout; }, milliseconds(1), hours(24)}, ""},
+    {"limits", "message_timeout", "", DurationKind{[](Config& c) -> auto& { return c.limits.message_timeout; }, milliseconds(1), hours(24)}, ""},
+    {"limits", "write_timeout", "", DurationKind{[](Config& c) -> auto& { return c.limits.write_timeout; }, milliseconds(1), hours(24)}, ""},
+    {"limits", "close_timeout", "", DurationKind{[](Config& c) -> auto& { return c.limits.close_timeout; }, milliseconds(1), hours(24)}, ""},
+    {"limits", "rate", "", OffKind{no_rate}, ""},
+    {"limits", "connections_per_ip", "", OffKind{no_rate}, ""},
+    {"limits", "connect_rate_per_ip", "", OffKind{no_rate}, ""},
+
+    {"keepalive", "ping_interval", "", DurationKind{[](Config& c) -> auto& { return c.keepalive.ping_interval; }, milliseconds(1), hours(24), true}, ""},
+    {"keepalive", "pong_timeout", "", DurationKind{[](Config& c) -> auto& { return c.keepalive.pong_timeout; }, milliseconds(1), hours(24)}, ""},
+
+    {"compression", "enabled", "", FlagKind{[](Config& c) -> auto& { return c.compression.enabled; }}, ""},
+    {"compression", "min_size", "", SizeKind{[](Config& c) -> auto& { return c.compression.min_size; }, 0, gib}, ""},
+
+    {"health", "interval", "", DurationKind{[](Config& c) -> auto& { return c.health.interval; }, milliseconds(1), hours(24), true}, ""},
+
+    {"auth", "mode", "", ChoiceKind{auth_names, [](Config& c, std::size_t i) { c.auth.mode = static_cast<AuthMode>(i); }, "jwt",
+         "this version of wspool has no token check yet; use \"none\", and listen on a loopback address"}, ""},
+
+    {"log", "level", "log-level", ChoiceKind{level_names, [](Config& c, std::size_t i) { c.log.level = static_cast<LogLevel>(i); }},
+     "Least level to log: debug, info, warning or error"},
+    {"log", "format", "log-format", ChoiceKind{format_names, [](Config& c, std::size_t i) { c.log.format = static_cast<LogFormat>(i); }},
+     "Lines on stderr: text or json"},
+};
+// clang-format on
+
+char to_upper(char c) {
+    if (c == '-') return '_';
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+std::string upper(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), to_upper);
+    return result;
+}
+
+// Optimal string alignment: insert, delete, replace, and swap of neighbours cost one each.
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+    std::iota(last.begin(), last.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = std::min(row[j], before[j - 2] + 1);
+            }
+        }
+        std::swap(before, last);
+        std::swap(last, row);
+    }
+    return last[b.size()];
+}
+
+}  // namespace
+
+std::span<const Setting> settings() {
+    return table;
+}
+
+const Setting* find_setting(std::string_view section, std::string_view key) {
+    const auto found = std::find_if(std::begin(table), std::end(table), [&](const Setting& s) {
+        return s.section == section && s.key == key;
+    });
+    return found == std::end(table) ? nullptr : found;
+}
+
+const Setting* find_option(std::string_view option) {
+    const auto found = std::find_if(std::begin(table), std::end(table), [&](const Setting& s) {
+        return !s.option.empty() && s.option == option;
+    });
+    return found == std::end(table) ? nullptr : found;
+}
+
+std::vector<std::string_view> known_sections() {
+    std::vector<std::string_view> result;
+    for (const Setting& setting : table) {
+        if (result.empty() || result.back() != setting.section) result.push_back(setting.section);
+    }
+    return result;
+}
+
+std::vector<std::string_view> keys_of(std::string_view section) {
+    std::vector<std::string_view> result;
+    for (const Setting& setting : table) {
+        if (setting.section == section) result.push_back(setting.key);
+    }
+    return result;
+}
+
+std::string full_name(const Setting& setting) {
+    return fmt::format("{}.{}", setting.section, setting.key);
+}
+
+std::vector<std::string> environment_names(const Setting& setting) {
+    std::vector<std::string> result;
+    result.push_back(fmt::format("WSPOOL_{}_{}", upper(setting.section), upper(setting.key)));
+    if (!setting.option.empty()) {
+        std::string short_name = "WSPOOL_" + upper(setting.option);
+        if (short_name != result.front()) result.push_back(std::move(short_name));
+    }
+    return result;
+}
+
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
+    std::string_view best;
+    // Half of the word may be wrong; beyond that a proposal is noise. Long words are cut: the
+    // distance is quadratic, and no key is that long.
+    word = word.substr(0, 64);
+    std::size_t best_distance = std::max<std::size_t>(2, word.size() / 2) + 1;
+    for (const std::string_view candidate : candidates) {
+        const std::size_t d = distance(word, candidate);
+        if (d < best_distance) {
+            best_distance = d;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+}  // namespace wspool::app

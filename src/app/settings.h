@@ -1,0 +1,97 @@
+// The table of settings: each key of the configuration once, with its section, its kind, its bounds
+// and where it lands in Config. File, environment, command line and the example's test all read
+// this table, so that none of them can know a key that the others do not.
+//
+// Names: key K of section S is the environment variable WSPOOL_S_K in capitals; one that has an
+// option
+// --some-name may also be given as WSPOOL_SOME_NAME.
+#pragma once
+
+#include "app/config.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace wspool::app {
+
+struct FlagKind {
+    bool& (*field)(Config&);
+};
+struct CountKind {
+    std::uint64_t& (*field)(Config&);
+    std::uint64_t min, max;
+    std::string_view mend = {};  // said when out of bounds, instead of the bounds
+};
+struct SizeKind {
+    std::uint64_t& (*field)(Config&);
+    std::uint64_t min, max;
+    bool may_be_off = false;
+};
+struct DurationKind {
+    Duration& (*field)(Config&);
+    Duration min, max;
+    bool may_be_off = false;
+};
+struct ChoiceKind {
+    std::span<const std::string_view> names;
+    void (*set)(Config&, std::size_t index);
+    // Said for a value that a later version will know.
+    std::string_view later_value = {};
+    std::string_view later_mend = {};
+};
+// Only "off" so far: a key whose absence users ask for by name.
+struct OffKind {
+    std::string_view mend;
+};
+struct AddressesKind {
+    std::vector<io::Address>& (*field)(Config&);
+};
+
+using SettingKind =
+    std::variant<FlagKind, CountKind, SizeKind, DurationKind, ChoiceKind, OffKind, AddressesKind>;
+
+struct Setting {
+    std::string_view section;
+    std::string_view key;
+    std::string_view option;  // without the dashes; empty when there is none
+    SettingKind kind;
+    std::string_view help;  // of the option
+};
+
+[[nodiscard]] std::span<const Setting> settings();
+[[nodiscard]] const Setting* find_setting(std::string_view section, std::string_view key);
+[[nodiscard]] const Setting* find_option(std::string_view option);
+[[nodiscard]] std::vector<std::string_view> known_sections();
+[[nodiscard]] std::vector<std::string_view> keys_of(std::string_view section);
+// "limits.outbox"
+[[nodiscard]] std::string full_name(const Setting& setting);
+// "WSPOOL_LIMITS_OUTBOX", and the option's form where there is one.
+[[nodiscard]] std::vector<std::string> environment_names(const Setting& setting);
+
+// A value as TOML gives it; only the types that some setting takes.
+struct OtherValue {
+    std::string_view type;  // "a date"
+};
+using Value =
+    std::variant<bool, std::int64_t, double, std::string, std::vector<std::string>, OtherValue>;
+
+// Sets the setting, or says in one sentence why not; `config` is then unchanged.
+[[nodiscard]] std::optional<std::string> assign(const Setting& setting,
+                                                const Value& value,
+                                                Config& config);
+// From an environment variable or an option, where everything is text; a list is separated by
+// commas.
+[[nodiscard]] std::optional<std::string> assign_text(const Setting& setting,
+                                                     std::string_view text,
+                                                     Config& config);
+
+// The candidate nearest in spelling, or empty when none is near.
+[[nodiscard]] std::string_view nearest(std::string_view word,
+                                       std::span<const std::string_view> candidates);
+
+}  // namespace wspool::app

@@ -1,0 +1,14 @@
+// The verbs of the program, one file each (check.cpp, serve.cpp, connect.cpp, bench.cpp). Each runs
+// to its end and returns the exit status.
+#pragma once
+
+#include "app/cli.h"
+
+namespace wspool::app {
+
+[[nodiscard]] int run_check(const CheckArgs& args);
+[[nodiscard]] int run_serve(const ServeArgs& args);
+[[nodiscard]] int run_connect(const ConnectArgs& args);
+[[nodiscard]] int run_bench(const BenchArgs& args);
+
+}  // namespace wspool::app
