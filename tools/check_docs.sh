@@ -32,6 +32,11 @@ for page in docs/decisions/0*.md; do
         complain "docs/decisions/README.md: list $(basename "$page")."
 done
 
+# Tests that the page on security names.
+while IFS= read -r name; do
+    grep -rqE "def $name\\(" test/integration || complain "docs/security.md: there is no test $name."
+done < <(grep -oE '`test_[a-z0-9_]+`' docs/security.md | tr -d '\`' | sort -u)
+
 # Links and paths in words: [text](path), and `path/file.ext` of our folders.
 while IFS=: read -r page target; do
     [[ -e $(dirname "$page")/$target || -e $target ]] || complain "$page: there is no $target."
