@@ -1,6 +1,7 @@
 // Close codes (RFC 6455 section 7.4) and ours (docs/protocol.md).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 

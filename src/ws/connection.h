@@ -1,10 +1,10 @@
-// Connection: the reading side of one WebSocket after its handshake, either role, and the state of its
-// closing (RFC 6455 sections 5 to 7, RFC 7692). Pure: bytes in, events out.
+// Connection: the reading side of one WebSocket after its handshake, either role, and the state of
+// its closing (RFC 6455 sections 5 to 7, RFC 7692). Pure: bytes in, events out.
 //
-// How it works: the owner hands a cursor over the bytes that arrived; read() takes from its front until
-// one event is complete. A message that lies whole in the input is unmasked, checked and returned in
-// place; only what is partial is copied to a Partial on the heap, which exists between the first byte of
-// an unfinished message and its last. An idle connection is 16 bytes.
+// How it works: the owner hands a cursor over the bytes that arrived; read() takes from its front
+// until one event is complete. A message that lies whole in the input is unmasked, checked and
+// returned in place; only what is partial is copied to a Partial on the heap, which exists between
+// the first byte of an unfinished message and its last. An idle connection is 16 bytes.
 //
 // Invariants: 1. any split of the bytes gives the same events. 2. Nothing is allocated because of a
 // declared length: buffers grow with what arrived. 3. After `failed` or `close` read() consumes and
@@ -12,22 +12,22 @@
 // Limits: Codec::limits; at them, `failed` with the close code that says so.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-
 #include "base/bytes.h"
 #include "ws/close.h"
 #include "ws/deflate.h"
 #include "ws/frame.h"
+
+#include <cstdint>
+#include <memory>
 
 namespace wspool::ws {
 
 enum class Role : std::uint8_t { server, client };
 
 struct Limits {
-    std::uint64_t message_size_max = 64 * 1024;   // after decompression too; at it 1009
-    std::uint32_t fragments_max = 131'072;        // per message; at it 1008
-    std::uint32_t empty_fragments_max = 256;      // consecutive; at it 1008
+    std::uint64_t message_size_max = 64 * 1024;  // after decompression too; at it 1009
+    std::uint32_t fragments_max = 131'072;       // per message; at it 1008
+    std::uint32_t empty_fragments_max = 256;     // consecutive; at it 1008
 };
 
 // What all connections of one worker share; passed to each read().
@@ -36,7 +36,8 @@ struct Codec {
     Inflater* inflater = nullptr;  // used by connections that negotiated deflate
 };
 
-// Why a connection was failed. Each has its close code, and its label in wspool_connections_closed_total.
+// Why a connection was failed. Each has its close code, and its label in
+// wspool_connections_closed_total.
 enum class Failure : std::uint8_t {
     none,
     bad_mask,            // 1002: client frame unmasked, or server frame masked
@@ -72,17 +73,19 @@ struct Event {
     Opcode opcode = Opcode::text;
     Failure failure = Failure::none;
     CloseCode code = CloseCode::none;
-    // Ours to change; valid until the next read() of any connection with the same Codec, or until the
-    // input's bytes go.
+    // Ours to change; valid until the next read() of any connection with the same Codec, or until
+    // the input's bytes go.
     MutableBytes payload;
 };
 
-// What is in progress, for the deadlines that a slow peer must not escape.
+// What is in progress, for the deadlines that a slow peer must not escape. in_message outranks
+// in_frame: who dribbles one continuation after the other does not start a deadline anew.
 enum class Progress : std::uint8_t { idle, in_frame, in_message };
 
 class Connection {
   public:
-    // `has_deflate`: permessage-deflate was negotiated, so RSV1 is allowed on the first frame of a message.
+    // `has_deflate`: permessage-deflate was negotiated, so RSV1 is allowed on the first frame of a
+    // message.
     explicit Connection(Role role, bool has_deflate = false);
     Connection(Connection&&) noexcept;
     Connection& operator=(Connection&&) noexcept;
@@ -92,7 +95,8 @@ class Connection {
     // complete. Call again until it returns `none`; then `input` is empty.
     [[nodiscard]] Event read(MutableBytes& input, const Codec& codec);
 
-    // in_message: between the frames of a fragmented message (control frames do not count).
+    // in_message: from the header of the first fragment to the end of the last (control frames do
+    // not count).
     [[nodiscard]] Progress progress() const;
     // Bytes held on the heap for what is unfinished; 0 when idle.
     [[nodiscard]] std::size_t held_bytes() const;
@@ -103,7 +107,25 @@ class Connection {
 
   private:
     struct Partial;
-    std::unique_ptr<Partial> partial_;  // only while something is unfinished
+    struct Header;
+
+    [[nodiscard]] bool is_in_message() const;
+    [[nodiscard]] Partial& partial();
+    void drop_delivered();
+    [[nodiscard]] Header take_header(MutableBytes& input);
+    [[nodiscard]] Failure check_limits(const FrameHeader& header, const Limits& limits) const;
+    [[nodiscard]] Event deliver_in_place(const FrameHeader& header,
+                                         MutableBytes& input,
+                                         const Codec& codec);
+    void begin_frame(const FrameHeader& header);
+    [[nodiscard]] Failure take_payload(MutableBytes& input);
+    [[nodiscard]] Event end_frame(const Codec& codec);
+    [[nodiscard]] Event end_control(Opcode opcode, MutableBytes payload);
+    [[nodiscard]] Event deliver_inflated(Opcode opcode, ByteView compressed, const Codec& codec);
+    [[nodiscard]] Event deliver_body(Opcode opcode);
+    [[nodiscard]] Event fail(Failure failure);
+
+    std::unique_ptr<Partial> partial_;  // only while something is unfinished, or its payload is out
     Role role_;
     bool has_deflate_;
     bool is_finished_ = false;

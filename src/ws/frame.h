@@ -1,5 +1,5 @@
-// Frames on the wire (RFC 6455 section 5.2): opcodes, sizes of headers, and writing them. Reading is
-// ws/connection.h.
+// Frames on the wire (RFC 6455 section 5.2): opcodes, sizes of headers, and writing them. Reading
+// is ws/connection.h.
 #pragma once
 
 #include <array>
@@ -26,9 +26,9 @@ using MaskKey = std::array<std::byte, 4>;
 struct FrameHeader {
     Opcode opcode = Opcode::text;
     bool is_final = true;
-    bool is_compressed = false;       // RSV1, RFC 7692 section 6
+    bool is_compressed = false;  // RSV1, RFC 7692 section 6
     std::uint64_t payload_size = 0;
-    bool is_masked = false;           // clients mask, servers do not (section 5.1)
+    bool is_masked = false;  // clients mask, servers do not (section 5.1)
     MaskKey mask{};
 };
 
@@ -37,12 +37,12 @@ struct FrameHeader {
     return length + (is_masked ? 4 : 0);
 }
 
-// Writes `header` with the shortest length that holds it; `out` has frame_header_size_max bytes of room.
-// Returns the size written. The caller masks the payload (ws/mask.h).
+// Writes `header` with the shortest length that holds it; `out` has frame_header_size_max bytes of
+// room. Returns the size written. The caller masks the payload (ws/mask.h).
 std::size_t write_frame_header(const FrameHeader& header, std::byte* out);
 
-// Size of the frame (header and payload) at the front of `bytes`, as we wrote it ourselves; 0 when the
-// header is not there in whole. For walking an outbox, never for what a peer sent.
+// Size of the frame (header and payload) at the front of `bytes`, as we wrote it ourselves; 0 when
+// the header is not there in whole. For walking an outbox, never for what a peer sent.
 [[nodiscard]] std::uint64_t written_frame_size(std::span<const std::byte> bytes);
 
 }  // namespace wspool::ws

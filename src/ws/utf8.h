@@ -1,5 +1,5 @@
-// UTF-8 as it arrives (RFC 3629, required by RFC 6455 section 8.1): no overlong forms, no surrogates,
-// nothing above U+10FFFF; told at the first byte that cannot continue.
+// UTF-8 as it arrives (RFC 3629, required by RFC 6455 section 8.1): no overlong forms, no
+// surrogates, nothing above U+10FFFF; told at the first byte that cannot continue.
 #pragma once
 
 #include <cstddef>
