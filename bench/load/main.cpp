@@ -12,9 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace wspool::bench {
 namespace {
-
-using namespace wspool::bench;
 
 Wire wire_of(const std::string& name) {
     if (name == "raw") return Wire::raw;
@@ -107,10 +106,7 @@ void raise_file_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-}  // namespace
-
-int main(int count, char** words) {
-    const Arguments arguments(count, words);
+void run(const Arguments& arguments) {
     raise_file_limit();
     const ServerProcess server(arguments.text("pids", ""));
     Client client(wire_of(arguments.text("wire", "raw")),
@@ -126,4 +122,11 @@ int main(int count, char** words) {
     } else {
         fail("--mode is echo, fanout, idle or connect, not " + mode);
     }
+}
+
+}  // namespace
+}  // namespace wspool::bench
+
+int main(int count, char** words) {
+    wspool::bench::run(wspool::bench::Arguments(count, words));
 }

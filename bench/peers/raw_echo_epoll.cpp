@@ -8,9 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace wspool::bench {
 namespace {
-
-using namespace wspool::bench;
 
 struct Connection {
     int fd;
@@ -25,7 +24,7 @@ class Server {
         event.events = EPOLLIN;
         epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
     }
-    void run() {
+    [[noreturn]] void run() {
         epoll_event events[256];
         for (;;) {
             const int count = epoll_wait(epoll_, events, 256, -1);
@@ -86,13 +85,17 @@ class Server {
     std::vector<char> scratch_ = std::vector<char>(256 * 1024);
 };
 
-}  // namespace
-
-int main(int count, char** words) {
-    const Arguments arguments(count, words);
+[[noreturn]] void run(const Arguments& arguments) {
     const ReplyCount replies(arguments.count("request", 70), arguments.count("reply", 66));
     const int listener = open_listener();
     Server server(listener, replies);
     print_ready(port_of(listener), "epoll");
     server.run();
+}
+
+}  // namespace
+}  // namespace wspool::bench
+
+int main(int count, char** words) {
+    wspool::bench::run(wspool::bench::Arguments(count, words));
 }

@@ -9,9 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace wspool::bench {
 namespace {
-
-using namespace wspool::bench;
 
 constexpr std::size_t receive_max = 256 * 1024;
 
@@ -58,7 +57,7 @@ class Server {
           batch_wait_us_(batch_wait_us) {
         ring_.poll(listener_, 0);
     }
-    void run() {
+    [[noreturn]] void run() {
         for (;;) {
             ring_.enter(ready_.empty() ? rate_.expected() : 0, batch_wait_us_, 1'000'000'000);
             scratch_used_ = 0;
@@ -160,14 +159,18 @@ class Server {
     std::size_t scratch_used_ = 0;
 };
 
-}  // namespace
-
-int main(int count, char** words) {
-    const Arguments arguments(count, words);
+[[noreturn]] void run(const Arguments& arguments) {
     const ReplyCount replies(arguments.count("request", 70), arguments.count("reply", 66));
     const auto batch_wait_us = static_cast<unsigned>(arguments.count("batch-wait", 0));
     const int listener = open_listener();
     Server server(listener, replies, batch_wait_us);
     print_ready(port_of(listener), "io_uring");
     server.run();
+}
+
+}  // namespace
+}  // namespace wspool::bench
+
+int main(int count, char** words) {
+    wspool::bench::run(wspool::bench::Arguments(count, words));
 }
