@@ -1,6 +1,7 @@
 // wspool bench: chooses the kind of load, and what the kinds share.
 #include "app/bench.h"
 
+#include "app/log.h"
 #include "app/verbs.h"
 #include "io/limits.h"
 
@@ -95,7 +96,8 @@ int run_bench(const BenchArgs& args) {
     context.report.value("url", std::string_view(args.urls.front()));
     context.report.line(std::string(name_of(args.kind)), args.urls.front());
     if (const auto done = run(context); !done) {
-        std::fprintf(stderr, "wspool bench: %s\n", done.error().message.c_str());
+        const std::string why = escape_for_terminal(done.error().message, 1024);
+        std::fprintf(stderr, "wspool bench: %s\n", why.c_str());
         return exit_failed;
     }
     context.report.print(args.json);
@@ -167,14 +169,19 @@ Result<void> Window::update(Instant now, bool measures_server) {
     if (should_count == is_counting_) return {};
     is_counting_ = should_count;
     (should_count ? began_ : ended_) = now;
-    if (!measures_server || args_.server_pids.empty()) return {};
-    const auto cpu = read_cpu_time(args_.server_pids);
-    if (!cpu) return tl::unexpected(cpu.error());
+    if (!measures_server) return {};
+    const std::uint64_t own_pid = static_cast<std::uint64_t>(::getpid());
+    const auto own_cpu = read_cpu_time(std::span(&own_pid, 1));
+    const auto server_cpu = read_cpu_time(args_.server_pids);
+    if (!own_cpu) return tl::unexpected(own_cpu.error());
+    if (!server_cpu) return tl::unexpected(server_cpu.error());
     if (should_count) {
-        cpu_before_ = *cpu;
-    } else {
-        server_cpu_ = *cpu - cpu_before_;
+        own_cpu_before_ = *own_cpu;
+        cpu_before_ = *server_cpu;
+        return {};
     }
+    own_cpu_ = *own_cpu - own_cpu_before_;
+    if (!args_.server_pids.empty()) server_cpu_ = *server_cpu - cpu_before_;
     return {};
 }
 
@@ -188,20 +195,20 @@ std::string with_thousands(std::uint64_t value) {
     return text;
 }
 
-void report_server_cpu(Report& report,
-                       const Window& window,
-                       std::uint64_t count,
-                       std::string_view unit) {
-    if (!window.server_cpu() || count == 0) return;
-    const double used = std::chrono::duration<double>(*window.server_cpu()).count();
-    const double each = used / static_cast<double>(count) * 1e6;
-    report.line(
-        "server CPU",
-        fmt::format(
-            "{:.3f} us per {}  ({:.0f} % of a core)", each, unit, used / window.seconds() * 100));
-    report.value(fmt::format("server_cpu_us_per_{}", unit), each);
-    report.value("server_cpu_seconds", used);
-    report.value("server_cpu_percent", used / window.seconds() * 100);
+void report_cpu(Report& report, const Window& window, std::uint64_t count, std::string_view unit) {
+    const auto add = [&](std::string_view label, std::string_view name, Duration cpu) {
+        const double used = std::chrono::duration<double>(cpu).count();
+        const double each = used / static_cast<double>(count) * 1e6;
+        const double percent = used / window.seconds() * 100;
+        report.line(label,
+                    fmt::format("{:.3f} us per {}  ({:.0f} % of a core)", each, unit, percent));
+        report.value(fmt::format("{}_cpu_us_per_{}", name, unit), each);
+        report.value(fmt::format("{}_cpu_seconds", name), used);
+        report.value(fmt::format("{}_cpu_percent", name), percent);
+    };
+    if (count == 0) return;
+    if (window.server_cpu()) add("server CPU", "server", *window.server_cpu());
+    add("generator CPU", "generator", window.own_cpu());
 }
 
 }  // namespace wspool::app

@@ -88,6 +88,8 @@ class Window {
     [[nodiscard]] double seconds() const;
     // Of the server, in the window; none when no process was named.
     [[nodiscard]] std::optional<Duration> server_cpu() const { return server_cpu_; }
+    // Of this process, in the window.
+    [[nodiscard]] Duration own_cpu() const { return own_cpu_; }
 
   private:
     const BenchArgs& args_;
@@ -95,14 +97,13 @@ class Window {
     Instant began_{}, ended_{};
     bool is_counting_ = false;
     Duration cpu_before_{};
+    Duration own_cpu_before_{}, own_cpu_{};
     std::optional<Duration> server_cpu_;
 };
 
-// "server_cpu_us_per_message", utilisation; nothing when it was not measured.
-void report_server_cpu(Report& report,
-                       const Window& window,
-                       std::uint64_t count,
-                       std::string_view unit);
+// "server_cpu_us_per_message" and utilisation where a process was named, and the same of the load
+// generator: where that is the larger, it is the generator that was measured.
+void report_cpu(Report& report, const Window& window, std::uint64_t count, std::string_view unit);
 [[nodiscard]] std::string with_thousands(std::uint64_t value);
 
 }  // namespace wspool::app

@@ -86,7 +86,7 @@ Result<void> bench_connect(BenchContext& context) {
     report.value("opened", count);
     report.value("opened_per_second", rate);
     report.latency("until upgraded", "latency", *thread->latency);
-    report_server_cpu(report, thread->window, count, "connection");
+    report_cpu(report, thread->window, count, "connection");
     return {};
 }
 

@@ -133,7 +133,9 @@ void Driver::settle_short_sends() {
         Peer& peer = *peers_[index];
         if (peer.state == State::closed || peer.stream != sent.stream) continue;
         if (sent.error != 0) {
-            lose(index, fmt::format("sending failed: {}", std::strerror(sent.error)));
+            // Broken. Why, the server may have said before: what can still be received tells, and
+            // then its end is reported.
+            peer.is_blocked = true;
             continue;
         }
         const std::size_t unsent = peer.last_size - sent.sent;
@@ -213,7 +215,7 @@ bool Driver::on_head(PeerIndex index, ByteView& bytes) {
     const auto accepted = ws::check_upgrade_response(head.status, head.fields, handshake.request);
     if (!accepted) {
         const std::string body = handshake.head.substr(head.size, 200);
-        lose(index, accepted.error().message + (body.empty() ? "" : ": " + body));
+        lose(index, accepted.error().message + (body.empty() ? "" : " It said: " + body));
         return false;
     }
     bytes = bytes.subspan(head.size - had);

@@ -122,7 +122,7 @@ void report_echo(BenchContext& context, const Window& window, const Histogram& l
     report.value("messages", count);
     report.value("messages_per_second", rate);
     report.latency("round trip", "latency", latency);
-    report_server_cpu(report, window, count, "message");
+    report_cpu(report, window, count, "message");
 }
 
 }  // namespace

@@ -201,7 +201,7 @@ Result<void> bench_fanout(BenchContext& context) {
     report.value("broadcasts", thread->complete->count());
     report.latency("each member", "latency", *thread->delivery);
     report.latency("last member", "complete", *thread->complete);
-    report_server_cpu(report, window, count, "delivery");
+    report_cpu(report, window, count, "delivery");
     return {};
 }
 

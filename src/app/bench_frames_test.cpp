@@ -82,9 +82,9 @@ TEST(ReplyReader, refuses_what_no_server_may_send) {
         return ReplyReader().feed(as_bytes(stream), sink);
     };
     EXPECT_TRUE(accepts("\x81\x01x"));
-    EXPECT_FALSE(accepts("\x81\x81xxxxx"));     // masked
-    EXPECT_FALSE(accepts("\xC1\x01x"));         // compressed, though it was not offered
-    EXPECT_FALSE(accepts("\x89\x7E\x01\x00"));  // a ping of 256 bytes
+    EXPECT_FALSE(accepts("\x81\x81xxxxx"));  // masked
+    EXPECT_FALSE(accepts("\xC1\x01x"));      // compressed, though it was not offered
+    EXPECT_FALSE(accepts(std::string_view("\x89\x7E\x01\x00", 4)));  // a ping of 256 bytes
 }
 
 RC_GTEST_PROP(FrameRun, every_slice_continues_the_stream_of_equal_frames, ()) {

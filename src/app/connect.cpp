@@ -1,5 +1,6 @@
 // wspool connect: lines in, messages out.
 #include "app/input.h"
+#include "app/log.h"
 #include "app/target.h"
 #include "app/verbs.h"
 #include "io/entropy.h"
@@ -19,6 +20,8 @@ namespace {
 constexpr std::uint64_t input_tag = 1;
 constexpr std::uint64_t signal_tag = 2;
 // What a person may be sent; the limit is there because a server may be hostile.
+// Of what the server says in an error or as its reason.
+constexpr std::size_t shown_size_max = 1024;
 constexpr std::uint64_t message_size_max = 64 * 1024 * 1024;
 // Lines are taken while less than this waits to be sent.
 constexpr std::size_t outbox_size_wanted = 256 * 1024;
@@ -70,7 +73,8 @@ class Conversation {
     }
 
     int fail_with(const std::string& message) {
-        std::fprintf(stderr, "wspool connect: %s\n", message.c_str());
+        std::fprintf(
+            stderr, "wspool connect: %s\n", escape_for_terminal(message, shown_size_max).c_str());
         is_done_ = true;
         return status_ = exit_failed;
     }
@@ -120,12 +124,12 @@ class Conversation {
     void on_opened(const session::Event& event) {
         is_open_ = true;
         if (is_terminal_) {
+            const std::string chosen =
+                event.text.empty() ? "" : fmt::format(", subprotocol {}", event.text);
             std::fprintf(stderr,
-                         "connected to %s%s%.*s; each line is one message, Ctrl-D ends\n> ",
+                         "connected to %s%s; each line is one message, Ctrl-D ends\n> ",
                          args_.url.c_str(),
-                         event.text.empty() ? "" : ", subprotocol ",
-                         static_cast<int>(event.text.size()),
-                         event.text.data());
+                         escape_for_terminal(chosen, shown_size_max).c_str());
         }
         // Not before: a line that is read before the connection is open could be lost with it.
         auto started = input_.start();
@@ -185,6 +189,9 @@ class Conversation {
         if (is_terminal_ && prints_to_terminal_) std::fputs("\r", stderr);
         if (event.opcode == ws::Opcode::binary && prints_to_terminal_) {
             print_summary(payload);
+        } else if (prints_to_terminal_) {
+            // A server must not steer the terminal.
+            std::fputs(escape_for_terminal(as_text(payload)).c_str(), stdout);
         } else {
             std::fwrite(payload.data(), 1, payload.size(), stdout);
         }
@@ -212,17 +219,13 @@ class Conversation {
         const bool is_normal =
             event.code == ws::CloseCode::normal || event.code == ws::CloseCode::no_status;
         status_ = is_normal ? exit_ok : exit_failed;
-        const std::string_view reason = metrics::name(event.reason);
+        std::string text = fmt::format("closed: {}", static_cast<unsigned>(event.code));
+        if (!event.text.empty()) text += fmt::format(" {}", event.text);
+        if (!is_normal) text += fmt::format(" ({})", metrics::name(event.reason));
         std::fprintf(stderr,
-                     "%sclosed: %u%s%.*s",
+                     "%s%s\n",
                      is_terminal_ ? "\n" : "",
-                     static_cast<unsigned>(event.code),
-                     event.text.empty() ? "" : " ",
-                     static_cast<int>(event.text.size()),
-                     event.text.data());
-        if (!is_normal)
-            std::fprintf(stderr, " (%.*s)", static_cast<int>(reason.size()), reason.data());
-        std::fputc('\n', stderr);
+                     escape_for_terminal(text, shown_size_max).c_str());
     }
 
     const ConnectArgs& args_;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace {
 class Writer {
   public:
     explicit Writer(std::string text) : text_(std::move(text)) {
+        std::signal(SIGPIPE, SIG_IGN);  // as main() does
         EXPECT_EQ(::pipe(ends_.data()), 0);
         thread_ = std::thread([this] {
             std::string_view rest = text_;

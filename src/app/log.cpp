@@ -114,6 +114,12 @@ void set_up_log(const LogOptions& options) {
     state().apply(options);
 }
 
+std::string escape_for_terminal(std::string_view text, std::size_t size_max) {
+    std::string out;
+    append_escaped(out, text, size_max, LogFormat::text);
+    return out;
+}
+
 std::string format_log_body(LogFormat format,
                             std::string_view message,
                             std::span<const LogField> fields) {

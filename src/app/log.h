@@ -49,6 +49,11 @@ void log_error(fmt::format_string<Args...> format, Args&&... args) {
     vlog(LogLevel::error, format, fmt::make_format_args(args...));
 }
 
+// `text` with control bytes escaped (`\u001b`) and what is not UTF-8 replaced, cut at `size_max`
+// bytes: what a peer said, made fit for a terminal.
+[[nodiscard]] std::string escape_for_terminal(std::string_view text,
+                                              std::size_t size_max = SIZE_MAX);
+
 // What log_line() writes behind time and level; apart for the tests. `text` of JSON lines is a
 // sequence of members without braces.
 [[nodiscard]] std::string format_log_body(LogFormat format,

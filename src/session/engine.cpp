@@ -315,7 +315,14 @@ bool Engine::State::on_response_bytes(Session& session, MutableBytes bytes, Even
     }
     const auto& response = std::get<http::ResponseHead>(answer);
     auto accepted = ws::check_upgrade_response(response.status, response.fields, more.handshake);
-    if (!accepted) return fail_client(session, accepted.error().message, event);
+    if (!accepted) {
+        // A refusal's body says why; what came with the head of it is enough for a sentence.
+        constexpr std::size_t shown_max = 200;
+        std::string sentence = accepted.error().message;
+        const auto body = as_text(more.head.view().subspan(response.size)).substr(0, shown_max);
+        if (!body.empty()) sentence.append(" It said: ").append(body);
+        return fail_client(session, std::move(sentence), event);
+    }
 
     session.connection = ws::Connection(ws::Role::client, accepted->deflate.has_value());
     if (accepted->deflate && !accepted->deflate->server_no_context_takeover) {
