@@ -2,23 +2,23 @@
 
 #include <csignal>
 
+namespace wspool::app {
 namespace {
 
-using namespace wspool::app;
-
-struct Run {
-    int operator()(const ServeArgs& args) const { return run_serve(args); }
-    int operator()(const CheckArgs& args) const { return run_check(args); }
-    int operator()(const ConnectArgs& args) const { return run_connect(args); }
-    int operator()(const BenchArgs& args) const { return run_bench(args); }
-};
+int run(const Command& command) {
+    if (const auto* serve = std::get_if<ServeArgs>(&command)) return run_serve(*serve);
+    if (const auto* check = std::get_if<CheckArgs>(&command)) return run_check(*check);
+    if (const auto* connect = std::get_if<ConnectArgs>(&command)) return run_connect(*connect);
+    return run_bench(*std::get_if<BenchArgs>(&command));
+}
 
 }  // namespace
+}  // namespace wspool::app
 
 int main(int argc, char** argv) {
     // A write to a closed pipe or socket is an error to handle, not a reason to die.
     std::signal(SIGPIPE, SIG_IGN);
-    const Parsed parsed = parse_command_line(argc, argv);
+    const wspool::app::Parsed parsed = wspool::app::parse_command_line(argc, argv);
     if (!parsed.command) return parsed.exit_status;
-    return std::visit(Run{}, *parsed.command);
+    return wspool::app::run(*parsed.command);
 }

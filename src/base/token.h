@@ -13,7 +13,7 @@ inline constexpr std::array<bool, 256> token_characters = [] {
     for (std::size_t c = '0'; c <= '9'; ++c) table[c] = true;
     for (std::size_t c = 'A'; c <= 'Z'; ++c) table[c] = table[c - 'A' + 'a'] = true;
     for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
-        table[static_cast<std::size_t>(c)] = true;
+        table[static_cast<unsigned char>(c)] = true;
     return table;
 }();
 
