@@ -1,5 +1,6 @@
-// Assertions, on in every build: a broken invariant aborts the process. A worker is a process so that
-// this is affordable (docs/decisions/0004). Never assert on what a peer, the kernel or a person said.
+// Assertions, on in every build: a broken invariant aborts the process. A worker is a process so
+// that this is affordable (docs/decisions/0004). Never assert on what a peer, the kernel or a
+// person said.
 #pragma once
 
 #include <cstdio>
@@ -14,9 +15,9 @@ namespace wspool {
 
 }  // namespace wspool
 
-#define WSPOOL_ASSERT(condition)         \
-    (__builtin_expect(!!(condition), 1)  \
-         ? static_cast<void>(0)          \
+#define WSPOOL_ASSERT(condition)        \
+    (__builtin_expect(!!(condition), 1) \
+         ? static_cast<void>(0)         \
          : ::wspool::assertion_failed(#condition, __FILE__, __LINE__))
 
 #define WSPOOL_UNREACHABLE() ::wspool::assertion_failed("unreachable", __FILE__, __LINE__)

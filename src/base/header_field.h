@@ -1,5 +1,5 @@
-// One field of an HTTP head, as views into the bytes it was parsed from. Lives in base because http/
-// parses it and ws/ judges it, and those two do not know each other.
+// One field of an HTTP head, as views into the bytes it was parsed from. Lives in base because
+// http/ parses it and ws/ judges it, and those two do not know each other.
 #pragma once
 
 #include <string_view>

@@ -1,12 +1,12 @@
-// Result<T>: a value, or an Error that says in one clear sentence what went wrong, where, and how to
-// mend it. Nothing of ours throws; a Result that is dropped is a compiler warning where the function is
-// marked [[nodiscard]], and all that return one are.
+// Result<T>: a value, or an Error that says in one clear sentence what went wrong, where, and how
+// to mend it. Nothing of ours throws; a Result that is dropped is a compiler warning where the
+// function is marked [[nodiscard]], and all that return one are.
 #pragma once
+
+#include <tl/expected.hpp>
 
 #include <string>
 #include <utility>
-
-#include <tl/expected.hpp>
 
 namespace wspool {
 

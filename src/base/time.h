@@ -1,5 +1,5 @@
-// Instant and Duration: monotonic time as a value. There is deliberately no now() here: pure code is
-// given the time, and only io/ reads the clock, once per turn of the loop.
+// Instant and Duration: monotonic time as a value. There is deliberately no now() here: pure code
+// is given the time, and only io/ reads the clock, once per turn of the loop.
 #pragma once
 
 #include <chrono>

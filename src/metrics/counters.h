@@ -1,9 +1,11 @@
-// Counters: what one process counts about its connections, as plain integers with a single writer. The
-// names exposed are in docs/metrics.md; reasons are the labels of the attack table (docs/security.md).
+// Counters: what one process counts about its connections, as plain integers with a single writer.
+// The names exposed are in docs/metrics.md; reasons are the labels of the attack table
+// (docs/security.md).
 //
-// Conservation, at rest: accepted = delivered + sum(dropped) + queued. A data message is `accepted` when
-// it enters a session's outbox, `delivered` when the kernel has taken its last byte, `dropped` when its
-// session ends first, and `queued` until then. Answers count as messages, control frames do not.
+// Conservation, at rest: accepted = delivered + sum(dropped) + queued. A data message is `accepted`
+// when it enters a session's outbox, `delivered` when the kernel has taken its last byte, `dropped`
+// when its session ends first, and `queued` until then. Answers count as messages, control frames
+// do not.
 #pragma once
 
 #include <array>
@@ -18,27 +20,52 @@ namespace wspool::metrics {
 
 // Why a connection ended, after the upgrade. One label each, snake_case as here.
 enum class CloseReason : std::uint8_t {
-    by_peer,            // the peer closed properly
-    peer_lost,          // the stream ended or was reset without a close frame
-    bad_mask, bad_reserved_bits, bad_opcode, bad_control_frame, bad_continuation, bad_length,
-    bad_close_frame, bad_utf8, bad_deflate, too_big, inflated_too_big, too_many_fragments,
-    bad_messages,       // limits.bad_messages malformed JSON messages: 1008
-    control_rate,       // ping flood: 1008
-    partial_timeout,    // a frame or message was begun and not finished in time: 1008
-    pong_timeout,       // no sign of life after a ping
-    write_timeout,      // the peer took nothing for limits.write_timeout
-    slow_consumer,      // the outbox reached its bound: 1013
-    close_timeout,      // the peer did not finish the closing handshake in time
-    replaced,           // a newer connection of the same id: 4409
-    drained,            // 1012
-    shutdown,           // 1001
+    by_peer,    // the peer closed properly
+    peer_lost,  // the stream ended or was reset without a close frame
+    bad_mask,
+    bad_reserved_bits,
+    bad_opcode,
+    bad_control_frame,
+    bad_continuation,
+    bad_length,
+    bad_close_frame,
+    bad_utf8,
+    bad_deflate,
+    too_big,
+    inflated_too_big,
+    too_many_fragments,
+    bad_messages,     // limits.bad_messages malformed JSON messages: 1008
+    control_rate,     // ping flood: 1008
+    partial_timeout,  // a frame or message was begun and not finished in time: 1008
+    pong_timeout,     // no sign of life after a ping
+    write_timeout,    // the peer took nothing for limits.write_timeout
+    slow_consumer,    // the outbox reached its bound: 1013
+    close_timeout,    // the peer did not finish the closing handshake in time
+    replaced,         // a newer connection of the same id: 4409
+    drained,          // 1012
+    shutdown,         // 1001
     count_
 };
 
 // Why a connection was refused, before the upgrade.
 enum class RejectReason : std::uint8_t {
-    malformed, header_size, header_count, uri, http_version, body, upgrade, version, key, bad_name,
-    bad_priority, duplicate_id, timeout, capacity, descriptors, draining, peer_lost,
+    malformed,
+    header_size,
+    header_count,
+    uri,
+    http_version,
+    body,
+    upgrade,
+    version,
+    key,
+    bad_name,
+    bad_priority,
+    duplicate_id,
+    timeout,
+    capacity,
+    descriptors,
+    draining,
+    peer_lost,
     count_
 };
 
@@ -60,8 +87,8 @@ struct Counters {
     PerReason<RejectReason> connections_rejected{};
     std::uint64_t accept_pauses = 0;
     std::uint64_t messages_received = 0, messages_sent = 0;
-    std::uint64_t bytes_received = 0, bytes_sent = 0;  // of the streams, with framing
-    std::uint64_t bad_messages = 0;                    // answered "Invalid message format"
+    std::uint64_t bytes_received = 0, bytes_sent = 0;       // of the streams, with framing
+    std::uint64_t bad_messages = 0;                         // answered "Invalid message format"
     std::uint64_t accepted = 0, delivered = 0, queued = 0;  // see conservation above
     PerReason<DropReason> dropped{};
     std::uint64_t outbox_bytes = 0;  // now
@@ -73,8 +100,8 @@ struct Counters {
     [[nodiscard]] bool is_conserved() const;
 };
 
-// Every figure under its exposed name ("wspool_connections_closed_total{reason=\"bad_mask\"}"), in a fixed
-// order; zero-valued reasons are left out when `skip_zero`.
+// Every figure under its exposed name ("wspool_connections_closed_total{reason=\"bad_mask\"}"), in
+// a fixed order; zero-valued reasons are left out when `skip_zero`.
 [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> list(const Counters& counters,
                                                                       bool skip_zero);
 
