@@ -165,7 +165,10 @@ bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
 bool Engine::State::on_received(Session& session, MutableBytes bytes, Event& event) {
     counters.bytes_received += bytes.size();
     session.received_at = tick;
-    session.ping_sent_at = 0;
+    if (session.ping_sent_at != 0) {
+        session.ping_sent_at = 0;
+        arm(session);  // the next ping may be due before that pong would have been
+    }
     switch (session.phase) {
         case Phase::open:
         case Phase::closing:
