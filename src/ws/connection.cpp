@@ -97,12 +97,6 @@ std::string_view name(Failure failure) {
     WSPOOL_UNREACHABLE();
 }
 
-struct Connection::Header {
-    Failure failure = Failure::none;
-    bool is_whole = false;
-    FrameHeader frame;
-};
-
 // What is unfinished: a header, a frame, a message, or several of them; or a payload that was
 // handed out from here and goes with the next read().
 struct Connection::Partial {
@@ -140,10 +134,10 @@ Event Connection::read(MutableBytes& input, const Codec& codec) {
     if (partial_ != nullptr) drop_delivered();
     for (;;) {
         if (partial_ == nullptr || !partial_->is_in_frame) {
-            const Header header = take_header(input);
-            if (header.failure != Failure::none) return fail(header.failure);
-            if (!header.is_whole) return {};
-            const FrameHeader& frame = header.frame;
+            FrameHeader frame;
+            const HeaderReading reading = take_header(input, frame);
+            if (reading.failure != Failure::none) return fail(reading.failure);
+            if (reading.size == 0) return {};
             const Failure failure = check_limits(frame, codec.limits);
             if (failure != Failure::none) return fail(failure);
             const bool is_message = frame.is_final && !is_in_message();
@@ -187,33 +181,36 @@ void Connection::drop_delivered() {
 }
 
 // Takes a whole header from the front of `input`, or puts what there is of it aside.
-inline Connection::Header Connection::take_header(MutableBytes& input) {
+[[gnu::always_inline]] inline HeaderReading Connection::take_header(MutableBytes& input,
+                                                                    FrameHeader& header) {
     const HeaderRules rules{role_, has_deflate_, is_in_message()};
     if (partial_ == nullptr || partial_->header_size == 0) {
-        const HeaderReading reading = read_frame_header(input, rules);
-        if (reading.failure != Failure::none) return {reading.failure, false, {}};
-        if (reading.size != 0) {
-            input = input.subspan(reading.size);
-            return {Failure::none, true, reading.header};
-        }
+        const HeaderReading reading = read_frame_header(input, rules, header);
+        if (reading.size != 0) input = input.subspan(reading.size);
+        if (reading.size != 0 || reading.failure != Failure::none || input.empty()) return reading;
     }
+    return gather_header(input, header);
+}
+
+HeaderReading Connection::gather_header(MutableBytes& input, FrameHeader& header) {
     if (input.empty()) return {};
     Partial& held = partial();
     const std::size_t before = held.header_size;
     const std::size_t added = std::min(input.size(), held.header.size() - before);
     std::copy_n(input.begin(), added, held.header.begin() + static_cast<std::ptrdiff_t>(before));
+    const HeaderRules rules{role_, has_deflate_, held.is_in_message};
     const HeaderReading reading =
-        read_frame_header(ByteView(held.header.data(), before + added), rules);
-    if (reading.failure != Failure::none) return {reading.failure, false, {}};
+        read_frame_header(ByteView(held.header.data(), before + added), rules, header);
+    if (reading.failure != Failure::none) return reading;
     if (reading.size == 0) {
         held.header_size = static_cast<std::uint8_t>(before + added);
         input = input.subspan(added);
-        return {};
+        return reading;
     }
     input = input.subspan(reading.size - before);
     held.header_size = 0;
     if (!held.is_in_message) partial_.reset();
-    return {Failure::none, true, reading.header};
+    return reading;
 }
 
 inline Failure Connection::check_limits(const FrameHeader& header, const Limits& limits) const {

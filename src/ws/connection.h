@@ -82,6 +82,8 @@ struct Event {
 // in_frame: who dribbles one continuation after the other does not start a deadline anew.
 enum class Progress : std::uint8_t { idle, in_frame, in_message };
 
+struct HeaderReading;  // ws/frame_header.h
+
 class Connection {
   public:
     // `has_deflate`: permessage-deflate was negotiated, so RSV1 is allowed on the first frame of a
@@ -107,12 +109,12 @@ class Connection {
 
   private:
     struct Partial;
-    struct Header;
 
     [[nodiscard]] bool is_in_message() const;
     [[nodiscard]] Partial& partial();
     void drop_delivered();
-    [[nodiscard]] Header take_header(MutableBytes& input);
+    [[nodiscard]] HeaderReading take_header(MutableBytes& input, FrameHeader& header);
+    [[nodiscard]] HeaderReading gather_header(MutableBytes& input, FrameHeader& header);
     [[nodiscard]] Failure check_limits(const FrameHeader& header, const Limits& limits) const;
     [[nodiscard]] Event deliver_in_place(const FrameHeader& header,
                                          MutableBytes& input,

@@ -23,8 +23,7 @@ struct HeaderRules {
 
 struct HeaderReading {
     Failure failure = Failure::none;
-    std::size_t size = 0;  // 0 without a failure: more bytes are needed
-    FrameHeader header;
+    std::uint32_t size = 0;  // 0 without a failure: more bytes are needed
 };
 
 [[nodiscard]] constexpr bool is_control(Opcode opcode) {
@@ -55,49 +54,41 @@ struct HeaderReading {
     return value;
 }
 
-[[nodiscard]] inline HeaderReading read_frame_header(ByteView bytes, HeaderRules rules) {
-    HeaderReading reading;
-    if (bytes.empty()) return reading;
+// `header` is whole only when the size that is returned is not 0.
+[[nodiscard]] inline HeaderReading read_frame_header(ByteView bytes,
+                                                     HeaderRules rules,
+                                                     FrameHeader& header) {
+    if (bytes.empty()) return {};
     const auto first = std::to_integer<unsigned>(bytes[0]);
-    reading.failure = check_first_byte(first, rules);
-    if (reading.failure != Failure::none || bytes.size() < 2) return reading;
+    const Failure failure = check_first_byte(first, rules);
+    if (failure != Failure::none) return {failure};
+    if (bytes.size() < 2) return {};
 
     const auto second = std::to_integer<unsigned>(bytes[1]);
-    const bool is_masked = (second & 0x80) != 0;
-    const unsigned short_size = second & 0x7F;
-    FrameHeader& header = reading.header;
     header.opcode = static_cast<Opcode>(first & 0x0F);
     header.is_final = (first & 0x80) != 0;
     header.is_compressed = (first & 0x40) != 0;
-    header.is_masked = is_masked;
-    header.payload_size = short_size;
-    if (is_masked != (rules.role == Role::server)) {
-        reading.failure = Failure::bad_mask;
-        return reading;
-    }
-    std::size_t size = 2;
-    if (short_size > control_payload_size_max) {
-        if (is_control(header.opcode)) {
-            reading.failure = Failure::bad_control_frame;
-            return reading;
-        }
-        const std::size_t length_size = short_size == 126 ? 2 : 8;
-        if (bytes.size() < 2 + length_size) return reading;
+    header.is_masked = (second & 0x80) != 0;
+    header.payload_size = second & 0x7F;
+    if (header.is_masked != (rules.role == Role::server)) return {Failure::bad_mask};
+    std::uint32_t size = 2;
+    if (header.payload_size > control_payload_size_max) {
+        if (is_control(header.opcode)) return {Failure::bad_control_frame};
+        const std::uint32_t length_size = header.payload_size == 126 ? 2 : 8;
+        if (bytes.size() < 2 + length_size) return {};
         header.payload_size = read_big_endian(bytes.data() + 2, length_size);
         const std::uint64_t shortest = length_size == 2 ? 126 : 0x1'0000;
         if (header.payload_size < shortest || header.payload_size >> 63 != 0) {
-            reading.failure = Failure::bad_length;
-            return reading;
+            return {Failure::bad_length};
         }
         size += length_size;
     }
-    if (is_masked) {
-        if (bytes.size() < size + header.mask.size()) return reading;
+    if (header.is_masked) {
+        if (bytes.size() < size + header.mask.size()) return {};
         std::memcpy(header.mask.data(), bytes.data() + size, header.mask.size());
-        size += header.mask.size();
+        size += static_cast<std::uint32_t>(header.mask.size());
     }
-    reading.size = size;
-    return reading;
+    return {Failure::none, size};
 }
 
 }  // namespace wspool::ws

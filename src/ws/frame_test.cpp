@@ -42,19 +42,21 @@ RC_GTEST_PROP(FrameHeader, IsReadAsItWasWritten, ()) {
 
     const HeaderRules rules{header.is_masked ? Role::server : Role::client, true, false};
     for (std::size_t size = 0; size < bytes.size(); ++size) {
-        const HeaderReading early = read_frame_header(as_bytes(bytes).first(size), rules);
+        FrameHeader unused;
+        const HeaderReading early = read_frame_header(as_bytes(bytes).first(size), rules, unused);
         RC_ASSERT(early.failure == Failure::none && early.size == 0u);
         RC_ASSERT(written_frame_size(as_bytes(bytes).first(size)) == 0u);
     }
-    const HeaderReading reading = read_frame_header(as_bytes(bytes), rules);
+    FrameHeader read;
+    const HeaderReading reading = read_frame_header(as_bytes(bytes), rules, read);
     RC_ASSERT(reading.failure == Failure::none);
     RC_ASSERT(reading.size == bytes.size());
-    RC_ASSERT(reading.header.opcode == header.opcode);
-    RC_ASSERT(reading.header.is_final == header.is_final);
-    RC_ASSERT(reading.header.is_compressed == header.is_compressed);
-    RC_ASSERT(reading.header.payload_size == header.payload_size);
-    RC_ASSERT(reading.header.is_masked == header.is_masked);
-    RC_ASSERT(reading.header.mask == header.mask);
+    RC_ASSERT(read.opcode == header.opcode);
+    RC_ASSERT(read.is_final == header.is_final);
+    RC_ASSERT(read.is_compressed == header.is_compressed);
+    RC_ASSERT(read.payload_size == header.payload_size);
+    RC_ASSERT(read.is_masked == header.is_masked);
+    RC_ASSERT(read.mask == header.mask);
     RC_ASSERT(written_frame_size(as_bytes(bytes)) == bytes.size() + header.payload_size);
 }
 

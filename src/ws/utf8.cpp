@@ -58,7 +58,7 @@ bool both_ends_are_ascii(const std::byte* data, std::size_t size) {
 }
 
 // A position at or before the first byte that is not ASCII; `end` only when there is none.
-const std::byte* skip_ascii(const std::byte* data, const std::byte* end) {
+inline const std::byte* skip_ascii(const std::byte* data, const std::byte* end) {
     const auto size = static_cast<std::size_t>(end - data);
     if (size < 16) {
         if (size >= 8) return both_ends_are_ascii<std::uint64_t>(data, size) ? end : data;
@@ -118,8 +118,11 @@ bool Utf8Validator::accept(std::span<const std::byte> bytes) {
 }
 
 bool is_valid_utf8(std::span<const std::byte> bytes) {
+    const std::byte* const end = bytes.data() + bytes.size();
+    const std::byte* const data = skip_ascii(bytes.data(), end);
+    if (data == end) return true;
     Utf8Validator validator;
-    return validator.accept(bytes) && validator.is_complete();
+    return validator.accept({data, end}) && validator.is_complete();
 }
 
 }  // namespace wspool::ws
