@@ -3,14 +3,12 @@
 #include "base/assert.h"
 #include "io/socket.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace wspool::io {
 
@@ -291,154 +289,6 @@ void ReadinessLoop::on_short_send(StreamId id, int result) {
                                      slot->owner,
                                      result > 0 ? static_cast<std::size_t>(result) : 0,
                                      is_blocked ? 0 : -result});
-}
-
-// ---- the owner's verbs
-
-StreamId ReadinessLoop::add(StreamKind kind, int fd, std::uint64_t owner) {
-    return table_.id(table_.acquire(kind, fd, owner));
-}
-
-Result<StreamId> ReadinessLoop::connect(const Address& address, std::uint64_t owner) {
-    auto begun = begin_connect(address);
-    if (!begun) return tl::unexpected(begun.error());
-    const int fd = begun->error != 0 ? -begun->error : begun->fd;
-    const StreamId id = add(StreamKind::connecting, fd, owner);
-    Slot& slot = table_[id.index];
-    if (begun->error != 0) {
-        ready_.push_back(id.index);
-        return id;
-    }
-    if (begun->is_connected) {
-        slot.set(StreamFlag::writable);
-        ready_.push_back(id.index);
-    }
-    if (arm(id, fd, slot.kind) == Armed::no_memory) {
-        table_.retire(id.index);
-        ::close(fd);
-        return fail("no memory to watch one more connection", ENOMEM);
-    }
-    slot.set(StreamFlag::armed);
-    return id;
-}
-
-Result<StreamId> ReadinessLoop::watch(int fd, std::uint64_t owner) {
-    if (::fcntl(fd, F_GETFD) < 0) {
-        return fail("descriptor " + std::to_string(fd) + " is not open and cannot be watched",
-                    EBADF);
-    }
-    const StreamId id = add(StreamKind::watch, fd, owner);
-    Slot& slot = table_[id.index];
-    switch (arm(id, fd, StreamKind::watch)) {
-        case Armed::yes:
-            slot.set(StreamFlag::armed);
-            break;
-        case Armed::always_ready:
-            slot.set(StreamFlag::always);
-            ready_.push_back(id.index);
-            break;
-        case Armed::no_memory:
-            table_.retire(id.index);
-            return fail("descriptor " + std::to_string(fd) +
-                            " cannot be watched: it is watched already, or there is no memory",
-                        ENOMEM);
-    }
-    return id;
-}
-
-Result<Address> ReadinessLoop::local_address(StreamId stream) const {
-    SocketAddress address;
-    address.size = sizeof address.storage;
-    const Slot* slot = table_.find(stream);
-    if (slot == nullptr) return fail("the stream is closed and has no address");
-    if (getsockname(slot->fd, address.get(), &address.size) != 0) {
-        return fail(std::string("the stream has no local address: ") + std::strerror(errno), errno);
-    }
-    return from_socket_address(address);
-}
-
-Result<Address> ReadinessLoop::peer_address(StreamId stream) const {
-    SocketAddress address;
-    address.size = sizeof address.storage;
-    const Slot* slot = table_.find(stream);
-    if (slot == nullptr) return fail("the stream is closed and has no peer");
-    if (getpeername(slot->fd, address.get(), &address.size) != 0) {
-        return fail(std::string("the stream has no peer: ") + std::strerror(errno), errno);
-    }
-    return from_socket_address(address);
-}
-
-void ReadinessLoop::set_owner(StreamId stream, std::uint64_t owner) {
-    if (Slot* slot = table_.find(stream)) slot->owner = owner;
-}
-
-void ReadinessLoop::send(StreamId stream, std::span<const ByteView> pieces) {
-    Slot* slot = table_.find(stream);
-    if (slot == nullptr) return;
-    WSPOOL_ASSERT(slot->kind == StreamKind::stream);
-    WSPOOL_ASSERT(!slot->has(StreamFlag::sent));
-    WSPOOL_ASSERT(!slot->has(StreamFlag::blocked));
-    WSPOOL_ASSERT(pieces.size() <= send_pieces_max);
-    std::array<ByteView, send_pieces_max> filled;
-    std::size_t count = 0;
-    std::size_t size = 0;
-    for (const ByteView piece : pieces) {
-        if (piece.empty()) continue;
-        filled[count++] = piece;
-        size += piece.size();
-    }
-    WSPOOL_ASSERT(size <= send_size_max);
-    if (count == 0) return;
-    slot->set(StreamFlag::sent);
-    sent_.push_back(stream.index);
-    queue_send(stream, slot->fd, std::span<const ByteView>(filled.data(), count));
-}
-
-void ReadinessLoop::pause(StreamId stream) {
-    Slot* slot = table_.find(stream);
-    if (slot == nullptr || slot->has(StreamFlag::paused)) return;
-    slot->set(StreamFlag::paused);
-    if (slot->kind != StreamKind::watch || watch_style_ == WatchStyle::oneshot) return;
-    if (!slot->has(StreamFlag::armed)) return;
-    slot->clear(StreamFlag::armed);
-    disarm(stream, slot->fd, slot->kind);
-}
-
-void ReadinessLoop::resume(StreamId stream) {
-    Slot* slot = table_.find(stream);
-    if (slot == nullptr || !slot->has(StreamFlag::paused)) return;
-    slot->clear(StreamFlag::paused);
-    if (slot->kind != StreamKind::watch) {
-        if (slot->has(StreamFlag::readable)) ready_.push_back(stream.index);
-        return;
-    }
-    if (slot->has(StreamFlag::always)) return ready_.push_back(stream.index);
-    if (slot->has(StreamFlag::armed)) return;
-    slot->set(StreamFlag::armed);
-    if (arm(stream, slot->fd, slot->kind) == Armed::no_memory) on_arm_failed(stream);
-}
-
-void ReadinessLoop::shutdown_write(StreamId stream) {
-    const Slot* slot = table_.find(stream);
-    if (slot == nullptr || slot->kind != StreamKind::stream) return;
-    if (slot->has(StreamFlag::sent)) {
-        shutdowns_.push_back(stream);
-    } else {
-        ::shutdown(slot->fd, SHUT_WR);
-    }
-}
-
-void ReadinessLoop::close(StreamId stream, CloseMode mode) {
-    Slot* slot = table_.find(stream);
-    if (slot == nullptr) return;
-    if (slot->kind == StreamKind::listener) forget_listener(stream);
-    if (mode == CloseMode::reset && slot->kind != StreamKind::watch && slot->fd >= 0) {
-        const linger at_once{1, 0};
-        setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
-    if (slot->has(StreamFlag::armed)) disarm(stream, slot->fd, slot->kind);
-    if (slot->kind != StreamKind::watch && slot->fd >= 0) closings_.push_back(slot->fd);
-    table_.retire(stream.index);
 }
 
 }  // namespace wspool::io

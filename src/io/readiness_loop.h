@@ -119,7 +119,7 @@ class ReadinessLoop : public Loop {
     void fill(Event& event, EventKind kind, std::uint32_t index, int error = 0);
     void fail_stream(Event& event, std::uint32_t index, int error);
 
-    // accepting (readiness_accept.cpp)
+    // accepting: readiness_accept.cpp; the verbs above: readiness_verbs.cpp
     [[nodiscard]] bool visit_listener(std::uint32_t index, Event& event);
     [[nodiscard]] bool adopt(std::uint32_t index, int fd, Event& event);
     [[nodiscard]] bool accept_without_descriptors(std::uint32_t index, int error, Event& event);
