@@ -20,12 +20,14 @@
 
 namespace wspool::protocol {
 
+struct JsonValue;
+
 enum class MessageType : std::uint8_t { join, leave, broadcast, direct, ping, other };
 
 enum class ParseOutcome : std::uint8_t {
     ok,
-    malformed,  // not JSON, no object, too deep, a duplicate key in the envelope, a second
-                // document: answered with {"error":"Invalid message format"}
+    malformed,    // not JSON, no object, too deep, a duplicate key in the envelope, a second
+                  // document: answered with {"error":"Invalid message format"}
     bad_request,  // JSON, a known type, but a member is missing or of the wrong type (also a bad
                   // `id`)
     bad_name,     // group or targetId is not 1–128 bytes of UTF-8 without control characters
@@ -47,7 +49,7 @@ struct ClientMessage {
 };
 
 struct ParserOptions {
-    std::size_t depth_max = 64;  // nesting beyond it is malformed
+    std::size_t depth_max = 64;  // nesting beyond it is malformed; the message itself is level 1
     std::size_t name_size_max = 128;
 };
 
@@ -55,21 +57,29 @@ class Parser {
   public:
     explicit Parser(const ParserOptions& options = {});
     // `is_utf8`: already checked (text messages); binary ones are checked here. On bad_request and
-    // bad_name `out.id` is filled where it could be read, so that the error can carry it.
+    // bad_name `out.id` is filled where it could be read, so that the error can carry it. `since`
+    // and `offsets` mean something in a join only; elsewhere they are keys like any other.
     [[nodiscard]] ParseOutcome parse(ByteView message, bool is_utf8, ClientMessage& out);
 
   private:
     struct Envelope;
-    [[nodiscard]] bool scan(std::string_view text, Envelope& envelope);
-    [[nodiscard]] bool has_duplicate_key();
-    [[nodiscard]] bool decode(std::string_view value, std::string_view& out);
-    [[nodiscard]] ParseOutcome interpret(const Envelope& envelope, ClientMessage& out);
-    [[nodiscard]] bool read_id(std::string_view value);
-    [[nodiscard]] bool read_since(std::string_view value, ClientMessage& out);
+
+    [[nodiscard]] std::string_view decoded(std::string_view quoted, bool has_escapes);
+    [[nodiscard]] const char* read_member(const char* at,
+                                          const char* end,
+                                          std::string_view& key,
+                                          JsonValue& value);
+    [[nodiscard]] bool read_envelope(std::string_view text, Envelope& envelope);
+    [[nodiscard]] bool read_id(const JsonValue& value, std::string_view& id);
+    [[nodiscard]] bool read_since(const JsonValue& value,
+                                  std::optional<ClientMessage::Since>& since);
+    [[nodiscard]] ParseOutcome read_name(const JsonValue& value, std::string_view& name);
+    [[nodiscard]] ParseOutcome read_members(const Envelope& envelope, ClientMessage& out);
 
     ParserOptions options_;
     std::string scratch_;  // decoded strings that had escapes; never grows during a parse
-    std::vector<std::string_view> keys_;  // of the envelope, decoded
+    std::size_t message_size_ = 0;
+    std::vector<std::string_view> unknown_keys_;  // of the envelope, to find duplicates
 };
 
 // Whether `name` may be a group's or client's: 1–128 bytes of UTF-8 without control characters
