@@ -43,7 +43,7 @@ void read_text(benchmark::State& state) {
     received.append(sent.view());
     Connection connection(Role::server);
     const Codec codec;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         std::memcpy(received.data(), sent.data(), sent.size());
         MutableBytes input = received.bytes();
         for (int i = 0; i < frame_count; ++i) {
@@ -70,7 +70,7 @@ void read_large_binary(benchmark::State& state) {
     Connection connection(Role::server);
     Codec codec;
     codec.limits.message_size_max = size;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         MutableBytes rest = frame.bytes();
         while (!rest.empty()) {
             MutableBytes input = rest.first(std::min<std::size_t>(rest.size(), 65'536));
@@ -85,7 +85,7 @@ BENCHMARK(read_large_binary)->Arg(100'000)->Arg(1 << 20);
 
 void mask(benchmark::State& state) {
     std::string text(static_cast<std::size_t>(state.range(0)), 'a');
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         apply_mask(std::as_writable_bytes(std::span(text)), key, 1);
         benchmark::ClobberMemory();
     }
@@ -95,7 +95,7 @@ BENCHMARK(mask)->Arg(3)->Arg(10)->Arg(64)->Arg(255)->Arg(256)->Arg(4096)->Arg(65
 
 void check_utf8(benchmark::State& state, std::string_view character) {
     const std::string text = make_text(static_cast<std::size_t>(state.range(0)), character);
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         bool is_valid = is_valid_utf8(as_bytes(text));
         benchmark::DoNotOptimize(is_valid);
     }
@@ -110,7 +110,7 @@ void deflate_text(benchmark::State& state) {
         make_text(static_cast<std::size_t>(state.range(0)), "{\"type\":\"broadcast\",\"n\":17} ");
     Deflater deflater;
     ByteBuffer out;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         out.clear();
         deflater.compress(as_bytes(text), out);
         benchmark::DoNotOptimize(out.data());
@@ -126,7 +126,7 @@ void inflate_text(benchmark::State& state) {
     ByteBuffer compressed;
     deflater.compress(as_bytes(text), compressed);
     Inflater inflater;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         ByteBuffer out;
         const InflateOutcome outcome = inflater.decompress(compressed.view(), text.size(), out);
         WSPOOL_ASSERT(outcome == InflateOutcome::ok);
