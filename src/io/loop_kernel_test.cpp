@@ -360,6 +360,14 @@ TEST_P(LoopOnKernel, AnAddressThatIsNotOursIsAnErrorWithASentence) {
     EXPECT_NE(listener.error().message.find("192.0.2.1:0"), std::string::npos);
 }
 
+TEST_P(LoopOnKernel, ASecondListenerOnAnAddressIsAnError) {
+    const auto first = loop().listen(parse_address("127.0.0.1:0").value(), {}, 0);
+    ASSERT_TRUE(first);
+    const auto second = loop().listen(loop().local_address(*first).value(), {}, 0);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().os_code, EADDRINUSE);
+}
+
 TEST_P(LoopOnKernel, AnIpv6ListenerLeavesThePortToIpv4) {
     const auto v6 = loop().listen({Address::Family::ipv6, "::", 0}, {}, 1);
     ASSERT_TRUE(v6);

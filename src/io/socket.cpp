@@ -40,7 +40,6 @@ bool set_listener_options(int fd, const Address& address, const ListenOptions& o
     }
     if (address.family == Address::Family::unix_path) return true;
     if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return false;
-    if (!set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return false;
     if (!set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)) return false;
     if (address.family == Address::Family::ipv6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
         return false;
