@@ -266,6 +266,8 @@ void Engine::State::accept(Session& session, std::string_view subprotocol, std::
     judged = SessionId{};
     push_raw(session, ws::make_upgrade_response(upgrade, subprotocol));
     session.connection = ws::Connection(ws::Role::server, upgrade.deflate.has_value());
+    if (upgrade.deflate)
+        session.deflate_bits = static_cast<std::uint8_t>(upgrade.deflate->server_max_window_bits);
     session.tag = tag;
     session.is_counted = true;
     ++counters.connections_opened;
@@ -328,6 +330,8 @@ bool Engine::State::on_response_bytes(Session& session, MutableBytes bytes, Even
     }
 
     session.connection = ws::Connection(ws::Role::client, accepted->deflate.has_value());
+    if (accepted->deflate)
+        session.deflate_bits = static_cast<std::uint8_t>(accepted->deflate->client_max_window_bits);
     if (accepted->deflate && !accepted->deflate->server_no_context_takeover) {
         more.inflater = std::make_unique<ws::Inflater>(true);
     }

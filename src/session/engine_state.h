@@ -73,6 +73,8 @@ struct Session {
     std::uint16_t control_tokens = 0;  // in 1/256
     Phase phase = Phase::released;
     Queue queue = Queue::none;
+    std::uint8_t deflate_bits =
+        0;  // the window we may compress with; 0: compression was not negotiated
     bool is_client : 1 = false;
     bool is_blocked : 1 = false;
     bool is_flushing : 1 = false;
@@ -132,7 +134,7 @@ struct Engine::State {
                      Queue queue);
     void push_raw(Session& session, std::string_view text);
     void send_control(Session& session, ws::Opcode opcode, ByteView payload);
-    bool deflate_pieces(std::span<const ByteView> pieces, std::size_t size);
+    bool deflate_pieces(std::span<const ByteView> pieces, std::size_t size, int window_bits);
     void mark_dirty(Session& session, Queue queue);
     void flush();
     bool flush_session(std::uint32_t index);

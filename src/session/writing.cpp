@@ -63,15 +63,17 @@ Frame::Form Engine::State::encode(ws::Opcode opcode,
 }
 
 // Compresses into `deflated`; false when that does not pay.
-bool Engine::State::deflate_pieces(std::span<const ByteView> pieces, std::size_t size) {
+bool Engine::State::deflate_pieces(std::span<const ByteView> pieces,
+                                   std::size_t size,
+                                   int window_bits) {
     if (size < options.deflate_size_min) return false;
     deflated.clear();
     if (pieces.size() == 1) {
-        deflater.compress(pieces[0], deflated);
+        deflater.compress(pieces[0], deflated, window_bits);
     } else {
         ByteBuffer whole;
         for (const ByteView& piece : pieces) whole.append(piece);
-        deflater.compress(whole.view(), deflated);
+        deflater.compress(whole.view(), deflated, window_bits);
     }
     return deflated.size() < size;
 }
@@ -81,7 +83,8 @@ SendOutcome Engine::State::send(Session& session,
                                 std::span<const ByteView> pieces) {
     if (session.phase != Phase::open) return SendOutcome::gone;
     Frame::Form form;
-    if (session.connection.has_deflate() && deflate_pieces(pieces, total_size(pieces))) {
+    if (session.deflate_bits != 0 &&
+        deflate_pieces(pieces, total_size(pieces), session.deflate_bits)) {
         const ByteView whole = deflated.view();
         form = encode(opcode, true, std::span(&whole, 1), session.is_client, reply_arena);
     } else {
@@ -101,14 +104,17 @@ Frame Engine::State::frame(ws::Opcode opcode, std::span<const ByteView> pieces) 
 SendOutcome Engine::State::send_frame(Session& session, Frame& frame) {
     if (session.phase != Phase::open) return SendOutcome::gone;
     WSPOOL_ASSERT(!session.is_client);
-    if (!session.connection.has_deflate() || frame.payload_size < options.deflate_size_min) {
+    // Who asked for a smaller window gets the plain form, which is always allowed (RFC 7692 section
+    // 6).
+    if (session.deflate_bits != ws::window_bits_max ||
+        frame.payload_size < options.deflate_size_min) {
         return push(session, frame.plain, 1, Queue::fanout);
     }
     if (frame.compressed.data == nullptr) {
         const std::size_t header = frame.plain.size - frame.payload_size;
         const ByteView payload{frame.plain.data + header, frame.payload_size};
         frame.compressed = frame.plain;
-        if (deflate_pieces(std::span(&payload, 1), payload.size())) {
+        if (deflate_pieces(std::span(&payload, 1), payload.size(), ws::window_bits_max)) {
             const ByteView whole = deflated.view();
             frame.compressed = encode(frame.opcode, true, std::span(&whole, 1), false, frame_arena);
         }
