@@ -2,6 +2,9 @@
 in time, holds no more than its bound, and the others lose nothing."""
 
 import select
+import statistics
+import threading
+import time
 import unittest
 
 from attack import AttackTest, send_quietly
@@ -114,6 +117,35 @@ class Floods(AttackTest):
                         break
             self.assertFalse(deadline.is_over(), "the gateway bears it for ever")
         self.check_counts(gateway, {"write_timeout": 1}, "closed")
+
+    def test_a_flood_of_tiny_segments_does_not_keep_others_waiting(self):
+        with self.bystander("--echo") as gateway:
+            flooders = [RawClient.open(gateway, "/echo") for _ in range(8)]
+            stop = threading.Event()
+
+            def flood(client):
+                data = frame(TEXT, "x") * 50
+                while not stop.is_set():
+                    for at in range(len(data)):
+                        client.send(data[at:at + 1])
+                    for _ in range(50):
+                        client.read_frame()
+
+            threads = [threading.Thread(target=flood, args=(client,)) for client in flooders]
+            for thread in threads:
+                thread.start()
+            try:
+                client = RawClient.open(gateway)
+                waits = []
+                for _ in range(50):
+                    began = time.monotonic()
+                    client.check_echo()
+                    waits.append(time.monotonic() - began)
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+            self.assertLess(statistics.median(waits), 0.5)
 
     def test_ten_messages_that_are_no_json_close_with_1008(self):
         with self.bystander() as gateway:
