@@ -58,9 +58,9 @@ using SettingKind =
 struct Setting {
     std::string_view section;
     std::string_view key;
-    std::string_view option;  // without the dashes; empty when there is none
     SettingKind kind;
-    std::string_view help;  // of the option
+    std::string_view option = {};  // without the dashes; empty when there is none
+    std::string_view help = {};    // of the option
 };
 
 [[nodiscard]] std::span<const Setting> settings();
