@@ -214,7 +214,8 @@ bool Driver::on_head(PeerIndex index, ByteView& bytes) {
     const auto& head = std::get<http::ResponseHead>(parsed);
     const auto accepted = ws::check_upgrade_response(head.status, head.fields, handshake.request);
     if (!accepted) {
-        const std::string body = handshake.head.substr(head.size, 200);
+        std::string body = handshake.head.substr(head.size, 200);
+        while (!body.empty() && (body.back() == '\n' || body.back() == '\r')) body.pop_back();
         lose(index, accepted.error().message + (body.empty() ? "" : " It said: " + body));
         return false;
     }
