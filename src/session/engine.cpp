@@ -278,7 +278,8 @@ void Engine::State::accept(Session& session, std::string_view subprotocol, std::
     arm(session);
     if (!behind_head.empty()) {
         set_input(session, behind_head);
-    } else {
+    } else if (session.extra) {
+        judged_head = std::move(session.extra->head);
         session.extra.reset();
     }
 }
@@ -324,7 +325,8 @@ bool Engine::State::on_response_bytes(Session& session, MutableBytes bytes, Even
         // A refusal's body says why; what came with the head of it is enough for a sentence.
         constexpr std::size_t shown_max = 200;
         std::string sentence = accepted.error().message;
-        const auto body = as_text(more.head.view().subspan(response.size)).substr(0, shown_max);
+        auto body = as_text(more.head.view().subspan(response.size)).substr(0, shown_max);
+        while (!body.empty() && (body.back() == '\n' || body.back() == '\r')) body.remove_suffix(1);
         if (!body.empty()) sentence.append(" It said: ").append(body);
         return fail_client(session, std::move(sentence), event);
     }

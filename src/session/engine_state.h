@@ -263,6 +263,7 @@ struct Engine::State {
     ws::Upgrade upgrade;
     SessionId judged;  // the session of the last opening or plain event, until it is answered
     MutableBytes behind_head;
+    ByteBuffer judged_head;  // of the session accepted last: the event's views still point into it
     std::string text;  // what an event's text points to
 };
 

@@ -75,6 +75,7 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
             case EventKind::opening:
                 server_->accept(event.session, "", 7);
                 server_session_ = event.session;
+                server_target_ = event.request->target;
                 break;
             case EventKind::plain:
                 server_->refuse(event.session, 426, "", metrics::RejectReason::upgrade);
@@ -130,22 +131,30 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
         return *session;
     }
 
-    // A raw peer on a loop of its own: sends `bytes`, returns all that came back until `done` or
-    // the end.
-    std::string talk(std::string_view bytes, const std::function<bool(const std::string&)>& done) {
+    // A raw peer on a loop of its own: sends `bytes`, at most `piece_size` of them in each turn,
+    // and returns all that came back until `done` or the end.
+    std::string talk(std::string_view bytes,
+                     const std::function<bool(const std::string&)>& done,
+                     std::size_t piece_size = SIZE_MAX) {
         auto made = io::make_loop({GetParam(), {}});
         io::Loop& loop = *made->loop;
         const auto stream = loop.connect(address_, 0);
         EXPECT_TRUE(stream);
         std::string answer;
+        bool is_connected = false;
         bool has_ended = false;
         run_until([&] {
+            if (is_connected && !has_ended && !bytes.empty()) {
+                const ByteView piece = as_bytes(bytes.substr(0, piece_size));
+                loop.send(*stream, std::span(&piece, 1));
+                bytes.remove_prefix(piece.size());
+            }
             loop.wait(Instant::min());
+            EXPECT_TRUE(loop.short_sends().empty());
             io::Event event;
             while (loop.next_event(event)) {
                 if (event.kind == io::EventKind::connected) {
-                    const ByteView view = as_bytes(bytes);
-                    loop.send(*stream, std::span(&view, 1));
+                    is_connected = true;
                 } else if (event.kind == io::EventKind::received) {
                     answer += as_text(event.bytes);
                 } else if (event.kind == io::EventKind::ended ||
@@ -166,6 +175,7 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
     std::optional<Engine> server_, client_;
     io::Address address_;
     SessionId server_session_;
+    std::string server_target_;  // read after the acceptance
     bool echoes_ = true;
     std::size_t opened_ = 0;
     std::vector<std::string> received_, received_by_server_, failures_;
@@ -251,6 +261,16 @@ TEST_P(EngineTest, a_head_in_pieces_opens_and_the_bytes_behind_it_are_frames) {
         bytes, [](const std::string& so_far) { return so_far.find("first") != std::string::npos; });
     EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 101");
     EXPECT_EQ(received_by_server_, std::vector<std::string>{"first"});
+}
+
+TEST_P(EngineTest, what_is_known_of_a_request_in_pieces_outlives_its_acceptance) {
+    start();
+    const std::string answer = talk(
+        upgrade_request,
+        [](const std::string& so_far) { return so_far.find("\r\n\r\n") != std::string::npos; },
+        40);
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 101");
+    EXPECT_EQ(server_target_, "/");
 }
 
 TEST_P(EngineTest, an_unfinished_request_is_answered_408) {
