@@ -1,7 +1,8 @@
 // For tests and fuzzing only: what another reader of JSON says of the same text, and what the
-// clients' protocol makes of that. nlohmann-json refuses two things that the grammar allows
-// (escapes of lone surrogates, numbers beyond a double) and accepts one that it does not (a byte
-// order mark); texts with them are left undecided.
+// clients' protocol makes of that. nlohmann-json accepts two things that the grammar does not (a
+// byte order mark; NUL, which it takes for the end) and refuses two that it allows (escapes of lone
+// surrogates, numbers beyond a double): the former are refused here, texts with the latter left
+// undecided.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -19,7 +20,9 @@ enum class Verdict { accepted, refused, undecided };
 class JsonOracle : public nlohmann::json_sax<nlohmann::json> {
   public:
     [[nodiscard]] static Verdict judge(std::string_view text, std::size_t depth_max) {
-        if (text.starts_with("\xef\xbb\xbf")) return Verdict::refused;
+        if (text.starts_with("\xef\xbb\xbf") || text.find('\0') != std::string_view::npos) {
+            return Verdict::refused;
+        }
         JsonOracle oracle;
         const bool is_json = nlohmann::json::sax_parse(text.begin(), text.end(), &oracle);
         if (oracle.is_undecided_ || (!is_json && has_surrogate_escape(text))) {
