@@ -138,6 +138,7 @@ class Server {
 };
 
 int serve(const Config& config) {
+    io::keep_freed_memory();
     const auto limit = io::raise_descriptor_limit();
     if (!limit) return refuse_to_start(limit.error().message);
     if (const auto error = check_descriptors(config, limit->now); !error.empty()) {

@@ -1,5 +1,6 @@
 #include "io/limits.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -23,6 +24,13 @@ Result<DescriptorLimit> raise_descriptor_limit() {
                     error);
     }
     return DescriptorLimit{before, limit.rlim_cur};
+}
+
+void keep_freed_memory() {
+    constexpr int mapped_size_min = 32 * 1024 * 1024;  // the largest the allocator accepts
+    constexpr int kept_size_max = 64 * 1024 * 1024;
+    static_cast<void>(mallopt(M_MMAP_THRESHOLD, mapped_size_min));
+    static_cast<void>(mallopt(M_TRIM_THRESHOLD, kept_size_max));
 }
 
 }  // namespace wspool::io
