@@ -247,7 +247,7 @@ bool Engine::State::judge_request(Session& session, Event& event) {
                    refusal.status,
                    refusal.message,
                    reject_reason(refusal.reason),
-                   refusal.status == 426 ? "Sec-WebSocket-Version: 13\r\n" : "");
+                   refusal.extra);
             return false;
         }
         event.kind = EventKind::plain;
