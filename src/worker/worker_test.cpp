@@ -1,0 +1,257 @@
+// The worker over loopback: clients of our own engine, one thread, both of the kernel's loops. Real
+// clients and misbehaving ones are in test/integration; whole runs from a seed in sim/.
+#include "worker/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wspool::worker {
+namespace {
+
+using metrics::CloseReason;
+using metrics::RejectReason;
+
+class WorkerTest : public testing::TestWithParam<io::LoopChoice> {
+  protected:
+    void start(const WorkerOptions& options = {}) {
+        server_loop_ = std::move(io::make_loop({GetParam(), {}})->loop);
+        client_loop_ = std::move(io::make_loop({GetParam(), {}})->loop);
+        worker_.emplace(*server_loop_, options, entropy_);
+        clients_.emplace(*client_loop_, session::EngineOptions{}, entropy_, client_counters_);
+        address_ = worker_->listen(*io::parse_address("127.0.0.1:0")).value();
+    }
+
+    void TearDown() override {
+        if (!worker_) return;
+        worker_->check_invariants();
+        EXPECT_TRUE(worker_->counters().is_conserved());
+    }
+
+    bool run_until(const std::function<bool()>& done) {
+        const Instant limit = client_loop_->now() + std::chrono::seconds(10);
+        while (!done()) {
+            if (client_loop_->now() > limit) return false;
+            (void)worker_->turn(server_loop_->now() + std::chrono::milliseconds(1));
+            clients_->wait(client_loop_->now() + std::chrono::milliseconds(1));
+            session::Event event;
+            while (clients_->next(event)) on_client(event);
+        }
+        return true;
+    }
+
+    void on_client(const session::Event& event) {
+        if (event.kind == session::EventKind::opened) {
+            subprotocol_ = event.text;
+            ++settled_;
+        } else if (event.kind == session::EventKind::message) {
+            heard_[event.tag].emplace_back(as_text(event.payload));
+        } else if (event.kind == session::EventKind::closed) {
+            closed_[event.tag] = event.code;
+        } else if (event.kind == session::EventKind::failed) {
+            refusal_ = event.text;
+            ++settled_;
+        }
+    }
+
+    // Connects and waits for the answer; what this client hears is heard_[tag].
+    session::SessionId connect(std::uint64_t tag,
+                               std::string target,
+                               std::vector<std::string> subprotocols = {}) {
+        ws::ClientHandshake handshake;
+        handshake.host = "localhost";
+        handshake.target = std::move(target);
+        handshake.key = ws::make_key(entropy_);
+        handshake.subprotocols = std::move(subprotocols);
+        const std::size_t before = settled_;
+        const auto session = clients_->connect(address_, handshake, tag);
+        EXPECT_TRUE(session);
+        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
+        return *session;
+    }
+
+    void say(session::SessionId session, std::string_view text) {
+        (void)clients_->send(session, ws::Opcode::text, as_bytes(text));
+    }
+
+    // Says `text` and waits for the next message that this client hears.
+    std::string ask(session::SessionId session, std::uint64_t tag, std::string_view text) {
+        const std::size_t before = heard_[tag].size();
+        say(session, text);
+        EXPECT_TRUE(run_until([&] { return heard_[tag].size() > before; })) << text;
+        return heard_[tag].size() > before ? heard_[tag][before] : "";
+    }
+
+    [[nodiscard]] std::uint64_t closed(CloseReason reason) const {
+        return worker_->counters().connections_closed[static_cast<std::size_t>(reason)];
+    }
+    [[nodiscard]] std::uint64_t rejected(RejectReason reason) const {
+        return worker_->counters().connections_rejected[static_cast<std::size_t>(reason)];
+    }
+
+    SeededEntropy entropy_{5};
+    metrics::Counters client_counters_;
+    std::unique_ptr<io::Loop> server_loop_, client_loop_;
+    std::optional<Worker> worker_;
+    std::optional<session::Engine> clients_;
+    io::Address address_;
+    std::size_t settled_ = 0;
+    std::string subprotocol_, refusal_;
+    std::map<std::uint64_t, std::vector<std::string>> heard_;
+    std::map<std::uint64_t, ws::CloseCode> closed_;
+};
+
+TEST_P(WorkerTest, carries_a_broadcast_to_the_other_members_and_no_further) {
+    start();
+    const auto alice = connect(1, "/?clientId=alice");
+    const auto bob = connect(2, "/?clientId=bob");
+    const auto carol = connect(3, "/?clientId=carol");
+    EXPECT_EQ(ask(alice, 1, R"({"type":"join","group":"g","id":1})").substr(0, 32),
+              R"({"type":"ack","id":1,"group":"g")");
+    (void)ask(bob, 2, R"({"type":"join","group":"g","id":1,"offsets":true})");
+    say(carol, R"({"type":"broadcast","group":"g","payload": [1, 1e400] })");
+    ASSERT_TRUE(run_until([&] { return heard_[1].size() == 2 && heard_[2].size() == 2; }));
+    EXPECT_EQ(heard_[1][1], R"({"type":"broadcast","group":"g","payload":[1, 1e400]})");
+    EXPECT_EQ(heard_[2][1], R"({"type":"broadcast","group":"g","payload":[1, 1e400],"offset":1})");
+    say(alice, R"({"type":"leave","group":"g"})");
+    say(alice, R"({"type":"broadcast","group":"g","payload":2})");
+    ASSERT_TRUE(run_until([&] { return heard_[2].size() == 3; }));
+    EXPECT_EQ(heard_[1].size(), 2u);
+    EXPECT_TRUE(heard_[3].empty());
+}
+
+TEST_P(WorkerTest, carries_a_direct_message_under_the_senders_true_name) {
+    start();
+    const auto alice = connect(1, "/?clientId=alice");
+    (void)connect(2, "/?clientId=b%22ob");
+    say(alice, R"({"type":"direct","targetId":"b\u0022ob","payload":{"x":1},"from":"mallory"})");
+    ASSERT_TRUE(run_until([&] { return heard_[2].size() == 1; }));
+    EXPECT_EQ(heard_[2][0], R"({"type":"direct","payload":{"x":1},"from":"alice"})");
+    EXPECT_NE(ask(alice, 1, R"({"type":"direct","targetId":"nobody","payload":1,"id":"q"})")
+                  .find(R"("id":"q","code":"unknown_target")"),
+              std::string::npos);
+    EXPECT_EQ(ask(alice, 1, R"({"type":"direct","targetId":"alice","payload":0})"),
+              R"({"type":"direct","payload":0,"from":"alice"})");
+}
+
+TEST_P(WorkerTest, a_newer_connection_of_an_id_replaces_the_older) {
+    start();
+    const auto old = connect(1, "/?clientId=x");
+    (void)ask(old, 1, R"({"type":"join","group":"g","id":1})");
+    const auto renewed = connect(2, "/?clientId=x");
+    ASSERT_TRUE(run_until([&] { return closed_.count(1) == 1; }));
+    EXPECT_EQ(closed_[1], ws::CloseCode::replaced);
+    EXPECT_EQ(worker_->counters().groups, 0u);
+    EXPECT_EQ(ask(renewed, 2, R"({"type":"direct","targetId":"x","payload":1})"),
+              R"({"type":"direct","payload":1,"from":"x"})");
+    EXPECT_EQ(closed(CloseReason::replaced), 1u);
+}
+
+TEST_P(WorkerTest, ids_may_be_refused_or_shared_instead) {
+    WorkerOptions options;
+    options.duplicate_id = DuplicateId::reject;
+    start(options);
+    (void)connect(1, "/?clientId=x");
+    (void)connect(2, "/?clientId=x");
+    EXPECT_NE(refusal_.find("409"), std::string::npos) << refusal_;
+    EXPECT_EQ(rejected(RejectReason::duplicate_id), 1u);
+
+    options.duplicate_id = DuplicateId::allow;
+    start(options);
+    const auto one = connect(3, "/?clientId=x");
+    (void)connect(4, "/?clientId=x");
+    say(one, R"({"type":"direct","targetId":"x","payload":1})");
+    EXPECT_TRUE(run_until([&] { return heard_[3].size() == 1 && heard_[4].size() == 1; }));
+}
+
+TEST_P(WorkerTest, refuses_what_it_cannot_take) {
+    WorkerOptions options;
+    options.connections_max = 1;
+    start(options);
+    (void)connect(1, "/?priority=urgent");
+    EXPECT_NE(refusal_.find("400"), std::string::npos);
+    (void)connect(2, "/?clientId=%00");
+    EXPECT_EQ(rejected(RejectReason::bad_name), 1u);
+    (void)connect(3, "/?priority=low");
+    (void)connect(4, "/");
+    EXPECT_NE(refusal_.find("503"), std::string::npos);
+    EXPECT_EQ(rejected(RejectReason::capacity), 1u);
+}
+
+TEST_P(WorkerTest, bounds_groups_and_patience) {
+    WorkerOptions options;
+    options.groups_per_client_max = 2;
+    options.bad_messages_max = 3;
+    start(options);
+    const auto client = connect(1, "/");
+    say(client, R"({"type":"join","group":"a"})");
+    say(client, R"({"type":"join","group":"b"})");
+    EXPECT_NE(ask(client, 1, R"({"type":"join","group":"c"})").find("too_many_groups"),
+              std::string::npos);
+    EXPECT_EQ(ask(client, 1, "{"), R"({"error":"Invalid message format"})");
+    say(client, "[]");
+    say(client, R"({"type":"ping"} {"type":"ping"})");
+    ASSERT_TRUE(run_until([&] { return closed_.count(1) == 1; }));
+    EXPECT_EQ(closed_[1], ws::CloseCode::policy);
+    EXPECT_EQ(worker_->counters().bad_messages, 3u);
+}
+
+TEST_P(WorkerTest, welcomes_who_speaks_its_subprotocol) {
+    start();
+    (void)connect(1, "/?clientId=alice", {"other", "bearer.t", "wspool.v1"});
+    EXPECT_EQ(subprotocol_, "wspool.v1");
+    ASSERT_TRUE(run_until([&] { return heard_[1].size() == 1; }));
+    EXPECT_EQ(heard_[1][0], R"({"type":"welcome","clientId":"alice"})");
+    (void)connect(2, "/", {"other", "bearer.t"});
+    EXPECT_EQ(subprotocol_, "bearer.t");
+}
+
+TEST_P(WorkerTest, echoes_raw_where_that_is_asked_for) {
+    WorkerOptions options;
+    options.echo = true;
+    start(options);
+    const auto client = connect(1, "/echo");
+    EXPECT_EQ(ask(client, 1, "no JSON at all"), "no JSON at all");
+    const auto other = connect(2, "/echoes");
+    EXPECT_EQ(ask(other, 2, R"({"type":"hello"})"),
+              R"({"type":"echo","payload":{"type":"hello"}})");
+}
+
+TEST_P(WorkerTest, drains_everybody_and_turns_newcomers_away) {
+    WorkerOptions options;
+    options.drain_time = std::chrono::milliseconds(100);
+    start(options);
+    for (std::uint64_t tag = 1; tag <= 5; ++tag) (void)connect(tag, "/");
+    worker_->begin_drain();
+    (void)connect(6, "/");
+    EXPECT_NE(refusal_.find("503"), std::string::npos);
+    ASSERT_TRUE(run_until([&] { return worker_->is_finished(); }));
+    for (std::uint64_t tag = 1; tag <= 5; ++tag) {
+        EXPECT_EQ(closed_[tag], ws::CloseCode::service_restart);
+        EXPECT_EQ(heard_[tag].back().substr(0, 36), R"({"type":"draining","reconnectDelay":)");
+    }
+    EXPECT_EQ(worker_->counters().connections, 0u);
+}
+
+TEST_P(WorkerTest, shuts_down_at_once_when_told_to) {
+    start();
+    for (std::uint64_t tag = 1; tag <= 3; ++tag) (void)connect(tag, "/");
+    worker_->begin_drain();
+    worker_->shut_down();
+    ASSERT_TRUE(run_until([&] { return worker_->is_finished(); }));
+    EXPECT_EQ(closed(CloseReason::drained) + closed(CloseReason::shutdown), 3u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Loops,
+                         WorkerTest,
+                         testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),
+                         [](const auto& loop) {
+                             return loop.param == io::LoopChoice::uring ? "uring" : "epoll";
+                         });
+
+}  // namespace
+}  // namespace wspool::worker
