@@ -61,6 +61,8 @@ class Conversation {
             session::Event event;
             while (!is_done_ && engine_.next(event)) on_event(event);
             if (is_open_ && !is_closing_) pump();
+            // Not before: the close frame, or the answer to the server's, has still to be sent.
+            if (is_closed_ && engine_.session_count() == 0) is_done_ = true;
         }
         return status_;
     }
@@ -215,7 +217,8 @@ class Conversation {
     }
 
     void on_closed(const session::Event& event) {
-        is_done_ = true;
+        is_closed_ = true;
+        is_closing_ = true;
         const bool is_normal =
             event.code == ws::CloseCode::normal || event.code == ws::CloseCode::no_status;
         status_ = is_normal ? exit_ok : exit_failed;
@@ -243,6 +246,7 @@ class Conversation {
     bool prints_to_terminal_;
     bool is_open_ = false;
     bool is_closing_ = false;
+    bool is_closed_ = false;
     bool has_backlog_ = false;
     bool is_done_ = false;
     int status_ = exit_failed;

@@ -386,6 +386,12 @@ Engine::Engine(io::Loop& loop,
 
 Engine::~Engine() = default;
 
+// Sessions may be left, and with them what they had to send; the loop closes their streams.
+Engine::State::~State() {
+    for (std::uint32_t index = 0; index < pool.end(); ++index) delete sessions[index].outbox;
+    for (Block* block : turn_blocks) drop_reference(block);
+}
+
 Instant Engine::now() const {
     return state_->loop.now();
 }

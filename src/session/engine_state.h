@@ -90,6 +90,9 @@ struct Engine::State {
           const EngineOptions& options_in,
           Entropy& entropy_in,
           metrics::Counters& counters_in);
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State();
 
     // ---- engine.cpp: turn, events, opening
     void wait(Instant deadline);

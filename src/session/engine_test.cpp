@@ -385,6 +385,16 @@ TEST_P(EngineTest, a_refused_connection_is_reported_as_a_sentence) {
     EXPECT_NE(failures_[0].find("refused"), std::string::npos) << failures_[0];
 }
 
+// For the leak checker of the sanitized run.
+TEST_P(EngineTest, an_engine_may_end_while_there_is_something_to_send) {
+    start();
+    const SessionId session = connect();
+    const std::string large(100'000, 'x');
+    for (const std::string_view text : {std::string_view("small"), std::string_view(large)}) {
+        ASSERT_EQ(client_->send(session, ws::Opcode::text, as_bytes(text)), SendOutcome::queued);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Loops,
                          EngineTest,
                          testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),

@@ -46,6 +46,10 @@ def close_payload(code, reason=b""):
     return struct.pack(">H", code) + (reason.encode() if isinstance(reason, str) else reason)
 
 
+def accept_key(key):
+    return base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
+
+
 def deflated(payload):
     """A message as permessage-deflate sends it, for a frame with RSV1."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -97,8 +101,7 @@ class RawClient:
         self.send(upgrade_request(target, headers, key=key))
         response = self.read_response()
         assert response.status == 101, (response.status, response.body)
-        digest = hashlib.sha1((key + GUID).encode()).digest()
-        assert response.headers["sec-websocket-accept"] == base64.b64encode(digest).decode()
+        assert response.headers["sec-websocket-accept"] == accept_key(key)
         assert response.headers["upgrade"].lower() == "websocket", response.headers
         extensions = response.headers.get("sec-websocket-extensions", "")
         self.has_deflate = extensions.startswith("permessage-deflate")

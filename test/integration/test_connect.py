@@ -3,14 +3,16 @@
 import fcntl
 import os
 import pty
+import re
 import select
+import socket
 import subprocess
 import termios
 import unittest
 
 from gateway import BINARY, Gateway, environment
 from peer import EchoServer
-from raw_client import RawClient
+from raw_client import CLOSE, RawClient, accept_key, close_payload, frame, masked
 from waiting import PATIENCE, Deadline, Lines
 
 
@@ -140,12 +142,47 @@ class WithTheGateway(unittest.TestCase):
         for client in (ann, bob):
             self.assertEqual(client.finish()[0], 0)
 
-    def test_a_control_c_in_a_terminal_ends_it_cleanly(self):
-        terminal = Terminal(self.gateway.url())
-        terminal.type('{"type":"ping"}\n')
-        terminal.see('{"type":"pong"}')
-        terminal.type("\x03")
-        self.assertIn(terminal.end(), (0, 130))
+    def test_however_it_is_ended_it_closes_properly(self):
+        with Gateway() as gateway:
+            for key in ("\x03", "\x04"):
+                terminal = Terminal(gateway.url())
+                terminal.type('{"type":"ping"}\n')
+                terminal.see('{"type":"pong"}')
+                terminal.type(key)
+                terminal.see("closed: 1000")
+                self.assertEqual(terminal.end(), 0)
+            piped = Piped(gateway.url())
+            piped.say('{"type":"ping"}')
+            piped.hear('{"type":"pong"}')
+            self.assertEqual(piped.finish()[0], 0)
+            terminated = Piped(gateway.url())
+            terminated.say('{"type":"ping"}')
+            terminated.hear('{"type":"pong"}')
+            terminated.process.terminate()
+            terminated.process.wait(PATIENCE)
+            terminated.finish()
+            gateway.wait_closed("by_peer", 4)
+        self.assertEqual(gateway.sum("wspool_connections_closed_total"), 4)
+
+    def test_it_answers_the_close_of_the_server(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = Piped(f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+            stream, _ = listener.accept()
+            with stream:
+                stream.settimeout(PATIENCE)
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += stream.recv(65536)
+                key = re.search(rb"(?i)sec-websocket-key: (\S+)", request).group(1).decode()
+                stream.sendall((f"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n").encode())
+                stream.sendall(frame(CLOSE, close_payload(1000, "that is all"), mask=None))
+                answer = stream.recv(65536)
+                self.assertEqual((answer[0], answer[1] & 0x80), (0x80 | CLOSE, 0x80))
+                mask = answer[2:6]
+                self.assertEqual(masked(answer[6:8], mask), close_payload(1000))
+            self.assertEqual(client.finish()[0], 0)
+            self.assertTrue(any("1000 that is all" in line for line in client.errors.all()), client.errors.all())
 
     def test_the_close_of_the_server_is_told_and_ends_it(self):
         first = Piped(self.gateway.url("/?clientId=once"))
