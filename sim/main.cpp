@@ -1,1 +1,106 @@
-int main() {}
+// wspool_sim: simulates one seed, or many, and says how to replay what was found.
+//
+//   wspool_sim --seed N [--trace]
+//   wspool_sim [--seeds COUNT | --seeds FIRST..LAST] [--trace]
+#include "sim/simulation.h"
+
+#include <charconv>
+#include <cinttypes>
+#include <cstdio>
+#include <optional>
+#include <string_view>
+
+namespace {
+
+using wspool::sim::Report;
+using wspool::sim::Simulation;
+
+struct Arguments {
+    std::uint64_t first = 1;
+    std::uint64_t last = 1000;
+    bool prints = false;
+};
+
+bool parse_number(std::string_view text, std::uint64_t& number) {
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+    return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+bool parse_range(std::string_view text, Arguments& arguments) {
+    const std::size_t dots = text.find("..");
+    if (dots == text.npos) return parse_number(text, arguments.last);
+    return parse_number(text.substr(0, dots), arguments.first) &&
+           parse_number(text.substr(dots + 2), arguments.last);
+}
+
+std::optional<Arguments> parse(int argc, char** argv) {
+    Arguments arguments;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
+        if (option == "--trace") {
+            arguments.prints = true;
+            continue;
+        }
+        ++i;
+        if (option == "--seed") {
+            if (!parse_number(value, arguments.first)) return std::nullopt;
+            arguments.last = arguments.first;
+        } else if (option == "--seeds" || option == "--count") {
+            if (!parse_range(value, arguments)) return std::nullopt;
+        } else {
+            return std::nullopt;
+        }
+    }
+    return arguments;
+}
+
+bool run(std::uint64_t seed, bool prints, std::uint64_t& turns) {
+    wspool::sim::SimulationOptions options;
+    options.prints = prints;
+    const Report report = Simulation(seed, options).run();
+    turns += report.turns;
+    if (prints) {
+        std::printf("seed %" PRIu64 ": %zu clients, %zu deliveries, %" PRIu64
+                    " turns, %.1f s of virtual time, hash %016" PRIx64 "\n",
+                    seed,
+                    report.sessions,
+                    report.deliveries,
+                    report.turns,
+                    std::chrono::duration<double>(report.virtual_time).count(),
+                    report.hash);
+    }
+    if (report.violation.empty()) return true;
+    std::printf("seed %" PRIu64 ": %s\n  replay: ./dev sim --seed %" PRIu64 " --trace\n",
+                seed,
+                report.violation.c_str(),
+                seed);
+    return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::optional<Arguments> arguments = parse(argc, argv);
+    if (!arguments) {
+        std::fputs("usage: wspool_sim [--seed N | --seeds COUNT | --seeds FIRST..LAST] [--trace]\n",
+                   stderr);
+        return 2;
+    }
+    wspool::sim::announce_seed_on_abort();
+    std::uint64_t turns = 0;
+    std::uint64_t bad = 0;
+    std::uint64_t count = 0;
+    for (std::uint64_t seed = arguments->first; seed <= arguments->last; ++seed) {
+        if (!run(seed, arguments->prints, turns)) ++bad;
+        if (++count % 100 == 0) {
+            std::fprintf(stderr,
+                         "%" PRIu64 " seeds, %" PRIu64 " turns, %" PRIu64 " violations\n",
+                         count,
+                         turns,
+                         bad);
+        }
+    }
+    std::printf("%" PRIu64 " seeds, %" PRIu64 " with a violation\n", count, bad);
+    return bad == 0 ? 0 : 1;
+}

@@ -28,6 +28,9 @@ namespace wspool::sim {
 
 class SimLoop;
 
+// Not zero, so that nobody takes "no time yet" for a time.
+inline constexpr Instant network_start{std::chrono::hours(1)};
+
 // Chances are per opportunity: per receive, per send, per connect.
 struct Weather {
     Duration latency_min = std::chrono::microseconds(20);
@@ -129,7 +132,7 @@ class Network {
 
     Prng prng_;
     Weather weather_;
-    Instant now_{std::chrono::hours(1)};
+    Instant now_ = network_start;
     std::uint64_t next_number_ = 0;
     std::vector<Entry> queue_;  // a heap
     std::map<std::string, Listener> listeners_;

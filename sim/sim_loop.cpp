@@ -242,7 +242,7 @@ Instant SimLoop::next_turn_time() const {
     for (const std::uint32_t index : news_) {
         if (has_news(slots_[index])) return network_.now();
     }
-    return orders_.empty() ? wake_time_ : network_.now();
+    return orders_.empty() && would_block_ ? wake_time_ : network_.now();
 }
 
 void SimLoop::wait(Instant deadline) {
@@ -262,6 +262,7 @@ void SimLoop::wait(Instant deadline) {
     wake_time_ = deadline;
     now_ = network_.now();
     turn_left_ = news_.size();
+    would_block_ = news_.empty() && now_ < deadline;
     for (const std::uint32_t index : news_) slots_[index].accepts = 0;
 }
 

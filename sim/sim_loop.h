@@ -48,8 +48,9 @@ class SimLoop final : public io::Loop {
     [[nodiscard]] std::string_view name() const override { return "sim"; }
 
     // ---- for the scheduler and the tests
-    // Yielding: when the owner's next turn is due: now if there is something to tell, else the
-    // deadline of the last wait().
+    // Yielding: when the owner's next turn is due: at once after a wait() that would have returned
+    // (the owner's answers to what it was told leave in the next one); now if there is something to
+    // tell, else the deadline of the last wait().
     [[nodiscard]] Instant next_turn_time() const;
     // A watched descriptor becomes readable, or is so no longer.
     void set_readable(int fd, bool is_readable);
@@ -116,6 +117,7 @@ class SimLoop final : public io::Loop {
     Waiting waiting_;
     Instant now_;
     Instant wake_time_ = never;
+    bool would_block_ = true;  // the last wait(), for want of news
     std::deque<Slot> slots_;
     std::vector<std::uint32_t> free_;
     std::deque<std::uint32_t> news_;
