@@ -9,12 +9,14 @@ namespace {
 // In the order of the enums; the sizes are checked, so that a new reason cannot be forgotten here.
 constexpr std::array<std::string_view, static_cast<std::size_t>(CloseReason::count_)> close_names =
     {
-        "by_peer",          "peer_lost",          "bad_mask",         "bad_reserved_bits",
-        "bad_opcode",       "bad_control_frame",  "bad_continuation", "bad_length",
-        "bad_close_frame",  "bad_utf8",           "bad_deflate",      "too_big",
-        "inflated_too_big", "too_many_fragments", "bad_messages",     "control_rate",
-        "partial_timeout",  "pong_timeout",       "write_timeout",    "slow_consumer",
-        "close_timeout",    "replaced",           "drained",          "shutdown",
+        "by_peer",           "peer_lost",          "bad_mask",
+        "bad_reserved_bits", "bad_opcode",         "bad_control_frame",
+        "bad_continuation",  "bad_length",         "bad_close_frame",
+        "bad_utf8",          "bad_deflate",        "too_big",
+        "inflated_too_big",  "too_many_fragments", "bad_messages",
+        "control_rate",      "partial_timeout",    "pong_timeout",
+        "write_timeout",     "slow_consumer",      "replaced",
+        "drained",           "shutdown",
 };
 static_assert(!close_names.back().empty());
 
@@ -100,6 +102,7 @@ Figures list(const Counters& counters, bool skip_zero) {
     append_reasons<RejectReason>(
         out, "wspool_connections_rejected_total", c.connections_rejected, skip_zero);
     out.emplace_back("wspool_accept_pauses_total", c.accept_pauses);
+    out.emplace_back("wspool_close_timeouts_total", c.close_timeouts);
     out.emplace_back("wspool_messages_received_total", c.messages_received);
     out.emplace_back("wspool_messages_sent_total", c.messages_sent);
     out.emplace_back("wspool_bytes_received_total", c.bytes_received);

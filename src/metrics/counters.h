@@ -40,7 +40,6 @@ enum class CloseReason : std::uint8_t {
     pong_timeout,     // no sign of life after a ping
     write_timeout,    // the peer took nothing for limits.write_timeout
     slow_consumer,    // the outbox reached its bound: 1013
-    close_timeout,    // the peer did not finish the closing handshake in time
     replaced,         // a newer connection of the same id: 4409
     drained,          // 1012
     shutdown,         // 1001
@@ -86,6 +85,7 @@ struct Counters {
     PerReason<CloseReason> connections_closed{};
     PerReason<RejectReason> connections_rejected{};
     std::uint64_t accept_pauses = 0;
+    std::uint64_t close_timeouts = 0;  // ended by deadline, as the peer did not finish the closing
     std::uint64_t messages_received = 0, messages_sent = 0;
     std::uint64_t bytes_received = 0, bytes_sent = 0;       // of the streams, with framing
     std::uint64_t bad_messages = 0;                         // answered "Invalid message format"

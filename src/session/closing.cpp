@@ -283,6 +283,7 @@ void Engine::State::on_deadline(std::uint32_t index) {
         case Phase::closing:
         case Phase::lingering:
             // What the peer has not taken or answered by now it is not waiting for.
+            ++counters.close_timeouts;
             release(session, io::CloseMode::reset);
             return;
         case Phase::open:

@@ -351,6 +351,7 @@ void Engine::State::on_writable(Session& session) {
     }
     if (session.outbox != nullptr) mark_dirty(session, Queue::replies);
     throttle(session);
+    arm(session);  // the write deadline is gone, and the next ping may be due before it
 }
 
 // Nothing that was written before the oldest session still to be flushed is referred to any more.

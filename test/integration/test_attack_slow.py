@@ -315,6 +315,7 @@ class Closing(AttackTest):
             self.assertLessEqual(gateway.descriptors(), before + 1)
             if not gateway.is_sanitized():
                 self.assertLess(gateway.cpu_seconds() - spent, 0.2)
+        self.assertEqual(gateway.figure("wspool_close_timeouts_total"), 3)
 
     def test_a_peer_that_does_not_answer_a_close_is_gone_after_close_timeout(self):
         with self.bystander(config=self.CONFIG) as gateway:
