@@ -90,7 +90,7 @@ void misbehave(Party& party, const Swarm& swarm, Prng& prng, std::uint64_t which
     Peer& peer = party.peer();
     // What was right before is answered all the same.
     if (!party.is_echo() && prng.chance(0.5)) party.ping();
-    which %= frames.size() + closes.size() + 7;
+    which %= frames.size() + closes.size() + 8;
     if (which < frames.size()) {
         peer.write_raw(frames[which].bytes);
         return party.plan_failure(frames[which].code);
@@ -110,9 +110,14 @@ void misbehave(Party& party, const Swarm& swarm, Prng& prng, std::uint64_t which
         return party.plan_failure(CloseCode::too_big);
     }
     if (which == 5) return write_garbage(party, prng);
-    // A frame that is begun and never finished.
-    peer.write_raw(std::string_view("\x81\x85\0\0\0\0he", 8));
-    party.plan_failure(CloseCode::policy);
+    if (which == 6) {
+        // A frame that is begun and never finished.
+        peer.write_raw(std::string_view("\x81\x85\0\0\0\0he", 8));
+        return party.plan_failure(CloseCode::policy);
+    }
+    // A message of which only the first fragment comes; pings between fragments are answered.
+    peer.write_frame(0x01, "to be continued");
+    party.plan_failure(CloseCode::policy, Silence::no);
 }
 
 PartyOptions bad_request(Prng& prng) {

@@ -301,18 +301,18 @@ void Party::echo(std::size_t size) {
 
 // ---- leaving
 
-void Party::begin_leaving(Plan plan, ws::CloseCode code) {
+void Party::begin_leaving(Plan plan, ws::CloseCode code, Silence silence) {
     is_leaving_ = true;
     left_in_calm_ = world_.is_calm;
     plan_ = plan;
     planned_code_ = code;
     if (reads_) facts_.present_until = world_.network.now();
-    peer_.fall_silent();
+    if (silence == Silence::yes) peer_.fall_silent();
 }
 
-void Party::plan_failure(ws::CloseCode code) {
+void Party::plan_failure(ws::CloseCode code, Silence silence) {
     note("must be closed with " + std::to_string(static_cast<int>(code)));
-    begin_leaving(Plan::failure, code);
+    begin_leaving(Plan::failure, code, silence);
 }
 
 void Party::plan_anything() {

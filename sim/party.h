@@ -34,7 +34,8 @@ struct World {
     const Swarm& swarm;
     Plant& plant;
     io::Address server;
-    bool is_calm = false;
+    bool is_stormy = true;   // and a while after: excuses much
+    bool is_calm = false;    // excuses nothing
     bool is_ending = false;  // the worker drains or shuts down
 };
 
@@ -47,6 +48,9 @@ struct PartyOptions {
     std::string raw_request;  // instead of an upgrade; then `status` is expected
     int status = 101;
 };
+
+// Whether the server's pings stay unanswered from then on.
+enum class Silence : bool { no, yes };
 
 enum class Departure : std::uint8_t { close_frame, half_close, abandon, reset };
 inline constexpr std::size_t departure_count = 4;
@@ -68,7 +72,7 @@ class Party final : public PeerOwner {
     void depart(Departure how);
     void stop_reading();
     // After write_*() of the peer that must end in this code: nothing is said any more.
-    void plan_failure(ws::CloseCode code);
+    void plan_failure(ws::CloseCode code, Silence silence = Silence::yes);
     // What was written may end in any failure.
     void plan_anything();
     [[nodiscard]] Peer& peer() { return peer_; }
@@ -100,7 +104,7 @@ class Party final : public PeerOwner {
     void note(const std::string& text);
     void say(std::string_view json);
     void say_bad(std::string_view text);
-    void begin_leaving(Plan plan, ws::CloseCode code);
+    void begin_leaving(Plan plan, ws::CloseCode code, Silence silence = Silence::yes);
     [[nodiscard]] std::string message_id(std::size_t op, bool is_wanted);
     [[nodiscard]] int publish(bool is_direct,
                               const std::string& name,

@@ -237,8 +237,9 @@ bool Party::has_namesake() const {
 
 // What spoils an end without being the worker's fault.
 bool Party::is_excused() const {
-    return peer_.was_disturbed() || options_.is_slow || !reads_ || plan_ == Plan::anything ||
-           plan_ == Plan::nothing || (!world_.is_calm && world_.swarm.tries_patience());
+    const bool is_tried = options_.is_slow || world_.swarm.tries_patience();
+    return peer_.was_disturbed() || !reads_ || plan_ == Plan::anything || plan_ == Plan::nothing ||
+           (world_.is_stormy && is_tried);
 }
 
 bool Party::may_be_closed_with(ws::CloseCode code) const {
@@ -248,9 +249,7 @@ bool Party::may_be_closed_with(ws::CloseCode code) const {
     if (code == ws::CloseCode::replaced) {
         return world_.swarm.worker.duplicate_id == worker::DuplicateId::replace && has_namesake();
     }
-    const bool is_unwilling = options_.is_slow || !reads_;
-    if (code == ws::CloseCode::try_again_later) return !world_.is_calm || is_unwilling;
-    if (code == ws::CloseCode::policy) return is_unwilling;
+    if (code == ws::CloseCode::try_again_later) return world_.is_stormy || !reads_;
     if (code == ws::CloseCode::going_away) return world_.is_ending || is_excused();
     return code == ws::CloseCode::service_restart && world_.is_ending;
 }
@@ -262,7 +261,7 @@ bool Party::may_be_refused_with(int status) const {
     }
     if (status == 503) {
         return world_.is_ending || world_.swarm.worker.connections_max < 100 ||
-               (!world_.is_calm && world_.swarm.storm.no_descriptors > 0);
+               (world_.is_stormy && world_.swarm.storm.no_descriptors > 0);
     }
     return status == 408 && is_excused();
 }
@@ -287,8 +286,8 @@ void Party::check_plan(Ending ending) {
     const bool was_open = facts_.opened_at != never;
     if (is_excused() || ending == Ending::by_us) return;
     if (!was_open) {
-        const bool may_fail = !world_.is_calm && (world_.swarm.storm.refuse > 0 ||
-                                                  world_.swarm.storm.no_descriptors > 0);
+        const bool may_fail = world_.is_stormy && (world_.swarm.storm.refuse > 0 ||
+                                                   world_.swarm.storm.no_descriptors > 0);
         if (status_ == 0 && !may_fail) violate("was dropped before it was answered");
         return;
     }

@@ -55,7 +55,7 @@ class Simulation {
     bool run_until(const std::function<bool()>& done, Duration limit, const char* what);
     void clients_turn();
     void worker_turn();
-    void check_turn(std::uint64_t received_before);
+    void check_turn();
 
     // ---- workload (workload.cpp)
     void connect();
@@ -69,6 +69,7 @@ class Simulation {
     [[nodiscard]] std::string some_target();
 
     // ---- checks
+    void last_words();
     void barrier();
     void check_survivors();
     void check_books();

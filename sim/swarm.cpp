@@ -67,10 +67,33 @@ Weather draw_storm(Draw& draw) {
     return storm;
 }
 
+constexpr std::uint64_t crowd_interval = 50;
+
+// More members than one turn of the worker sends to.
+void make_crowd(Swarm& swarm) {
+    swarm.clients = 400;
+    swarm.actions = 300;
+    swarm.calm_actions = 40;
+    swarm.groups.resize(1);
+    swarm.has_id = 0;
+    swarm.is_echo = 0;
+    swarm.joins = 1;
+    swarm.is_large = 0;
+    swarm.reads_never = 0;
+    swarm.departs = 0;
+    swarm.misbehaves = 0;
+    swarm.worker.connections_max = 10'000;
+    swarm.storm.reset = 0;
+    swarm.storm.vanish = 0;
+    swarm.storm.refuse = 0;
+    swarm.storm.no_descriptors = 0;
+}
+
 }  // namespace
 
 Swarm draw_swarm(std::uint64_t seed) {
-    Draw draw(seed * 0x9e3779b97f4a7c15ull + 1);
+    // Mixed first: states that differ by the generator's step would give one sequence, shifted.
+    Draw draw(Prng(seed).next());
     Swarm swarm;
     swarm.seed = seed;
     swarm.worker = draw_worker(draw);
@@ -101,10 +124,12 @@ Swarm draw_swarm(std::uint64_t seed) {
     swarm.departs = draw.sometimes(0.2);
     swarm.misbehaves = draw.sometimes(0.2);
     swarm.is_large = draw.sometimes(0.3);
+    swarm.comes_in_bursts = draw.sometimes(0.1);
     swarm.is_fragmented = draw.sometimes(0.5);
     swarm.is_compressed = draw.sometimes(1);
     swarm.is_binary = draw.sometimes(0.5);
     swarm.has_message_id = draw.unit();
+    if (seed % crowd_interval == 0) make_crowd(swarm);
     return swarm;
 }
 

@@ -42,6 +42,7 @@ struct Swarm {
     double misbehaves = 0;
     // Shape of messages.
     double is_large = 0;
+    double comes_in_bursts = 0;
     double is_fragmented = 0;
     double is_compressed = 0;
     double is_binary = 0;

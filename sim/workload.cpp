@@ -66,7 +66,9 @@ void Simulation::act() {
         return misbehave(*party, swarm_, prng_, prng_.next());
     }
     if (!world_.is_calm && prng_.chance(swarm_.reads_never * 0.1)) return party->stop_reading();
-    speak(*party);
+    const bool is_burst = !world_.is_calm && prng_.chance(swarm_.comes_in_bursts);
+    const int times = is_burst ? 2 + static_cast<int>(prng_.below(40)) : 1;
+    for (int i = 0; i < times && party->may_speak(); ++i) speak(*party);
 }
 
 void Simulation::speak(Party& party) {
