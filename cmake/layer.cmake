@@ -26,6 +26,7 @@ function(wspool_layer name)
     # The top row holds one file per verb, each with small names of its own: these do not share a file.
     if(arg_ROW LESS 4)
         set_target_properties(wspool_${name} PROPERTIES UNITY_BUILD ${WSPOOL_UNITY})
+        target_compile_options(wspool_${name} PRIVATE ${WSPOOL_LTO_COMPILE})
     endif()
     if(arg_PURE)
         set_property(GLOBAL APPEND PROPERTY WSPOOL_PURE_ARCHIVES $<TARGET_FILE:wspool_${name}>)
