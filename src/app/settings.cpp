@@ -33,11 +33,8 @@ constexpr std::string_view one_worker =
 // Bounds: the least is what still works, the most is what the types and the kernel below can take
 // (1 GiB of message, 2^31 of buffer, 1,024 levels of JSON, 255 tokens of control frames) or what no
 // one means (a day of waiting for a handshake).
-#define FIELD(path)           \
-    [](Config & c) -> auto& { \
-        return c.path;        \
-    }
-#define CHOOSE(path, Enum) [](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); }
+#define FIELD(path) ([](Config & c) -> auto& { return c.path; })
+#define CHOOSE(path, Enum) ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); })
 const Setting table[] = {
     {"server",
      "listen",

@@ -6,6 +6,8 @@
 // (never by what a peer declared).
 #pragma once
 
+#include "base/assert.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -13,8 +15,6 @@
 #include <span>
 #include <string_view>
 #include <utility>
-
-#include "base/assert.h"
 
 namespace wspool {
 

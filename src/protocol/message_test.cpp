@@ -341,7 +341,8 @@ TEST(JsonGrammar, takes_one_object_and_nothing_around_it) {
 
 TEST(JsonGrammar, refuses_every_beginning_of_a_message) {
     const std::string text =
-        R"({"type":"join","group":"a\u00e9b","since":{"epoch":"e","offset":12},"x":[true,-1.5e3,{}]})";
+        R"({"type":"join","group":"a\u00e9b","since":{"epoch":"e","offset":12})"
+        R"(,"x":[true,-1.5e3,{}]})";
     EXPECT_EQ(outcome_of(text), ParseOutcome::ok);
     for (std::size_t size = 0; size < text.size(); ++size) {
         EXPECT_FALSE(is_well_formed(text.substr(0, size))) << size;
@@ -531,8 +532,8 @@ TEST(ClientMessage, has_the_outcome_of_the_table) {
 }
 
 TEST(ClientMessage, holds_what_was_sent) {
-    const Parsed join(
-        R"({"type":"join","group":"r\u00f6\"m","id":7,"offsets":true,"since":{"epoch":"\u0065","offset":12}})");
+    const Parsed join(R"({"type":"join","group":"r\u00f6\"m","id":7,"offsets":true,)"
+                      R"("since":{"epoch":"\u0065","offset":12}})");
     ASSERT_EQ(join.outcome, ParseOutcome::ok);
     EXPECT_EQ(join.message.group, "r\xc3\xb6\"m");
     EXPECT_EQ(join.message.id, "7");
@@ -552,8 +553,8 @@ TEST(ClientMessage, holds_what_was_sent) {
 TEST(ClientMessage, starts_afresh_with_each_parse) {
     Parser parser;
     ClientMessage message;
-    const std::string first =
-        R"({"type":"join","group":"\u0061","id":"\u0062","offsets":true,"since":{"epoch":"e","offset":1},"x":1})";
+    const std::string first = R"({"type":"join","group":"\u0061","id":"\u0062","offsets":true,)"
+                              R"("since":{"epoch":"e","offset":1},"x":1})";
     ASSERT_EQ(parser.parse(as_bytes(first), true, message), ParseOutcome::ok);
     ASSERT_EQ(parser.parse(as_bytes(R"({"type":"ping","x":1})"), true, message), ParseOutcome::ok);
     EXPECT_EQ(message.group, "");

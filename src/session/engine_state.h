@@ -267,7 +267,7 @@ struct Engine::State {
     SessionId judged;  // the session of the last opening or plain event, until it is answered
     MutableBytes behind_head;
     ByteBuffer judged_head;  // of the session accepted last: the event's views still point into it
-    std::string text;  // what an event's text points to
+    std::string text;        // what an event's text points to
 };
 
 inline constexpr std::size_t arena_frame_size_max =

@@ -163,7 +163,9 @@ Result<std::string> make_upgrade_request(const ClientHandshake& handshake) {
         request += deflate_name;
         request += "; server_no_context_takeover; client_no_context_takeover\r\n";
     }
-    for (const auto& [name, value] : handshake.headers) request += name + ": " + value + "\r\n";
+    for (const auto& [name, value] : handshake.headers) {
+        request.append(name).append(": ").append(value).append("\r\n");
+    }
     request += "\r\n";
     return request;
 }
