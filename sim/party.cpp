@@ -100,6 +100,12 @@ void Party::say(std::string_view json) {
     note("says " + excerpt(json));
     const bool is_binary = world_.prng.chance(world_.swarm.is_binary);
     peer_.write_message(is_binary ? ws::Opcode::binary : ws::Opcode::text, json, draw_style());
+    note_said(json.size());
+}
+
+void Party::note_said(std::size_t size) {
+    said_lately_ += size;
+    world_.network.schedule(world_.network.now() + 10s, [this, size] { said_lately_ -= size; });
 }
 
 void Party::say_bad(std::string_view text) {
@@ -296,6 +302,7 @@ void Party::echo(std::size_t size) {
     const ws::Opcode opcode = is_binary ? ws::Opcode::binary : ws::Opcode::text;
     note("sends " + std::to_string(size) + " bytes to be echoed");
     peer_.write_message(opcode, payload, draw_style());
+    note_said(size);
     echoes_.emplace_back(opcode, std::move(payload));
 }
 

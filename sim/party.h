@@ -103,6 +103,7 @@ class Party final : public PeerOwner {
     void violate(const std::string& text);
     void note(const std::string& text);
     void say(std::string_view json);
+    void note_said(std::size_t size);
     void say_bad(std::string_view text);
     void begin_leaving(Plan plan, ws::CloseCode code, Silence silence = Silence::yes);
     [[nodiscard]] std::string message_id(std::size_t op, bool is_wanted);
@@ -135,6 +136,7 @@ class Party final : public PeerOwner {
     std::vector<std::string> pings_;
     std::size_t pongs_ = 0;  // pings before it are answered, or passed over
     Instant last_ping_{};
+    std::size_t said_lately_ = 0;  // bytes, in the last seconds
     bool has_first_message_ = false;
     bool is_leaving_ = false;
     bool reads_ = true;
