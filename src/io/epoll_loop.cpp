@@ -104,9 +104,18 @@ void EpollLoop::wait_for_events(Duration timeout, unsigned expected) {
     run_queued();
     if (has_short_sends()) timeout = Duration::zero();
     if (expected > 1 && timeout > Duration::zero()) {
+        // What is there already need not be waited for: under full load the pause would only cost.
+        const unsigned ready = collect(Duration::zero());
+        if (ready >= expected) return;
         const timespec pause = to_timespec(std::min(batch_wait(), timeout));
         nanosleep(&pause, nullptr);
+        if (ready > 0) timeout = Duration::zero();
     }
+    (void)collect(timeout);
+}
+
+// Waits for reports and makes them; returns how many there were.
+unsigned EpollLoop::collect(Duration timeout) {
     std::array<epoll_event, events_max> events;
     const timespec limit = timeout == no_timeout ? timespec{} : to_timespec(timeout);
     int count = -1;
@@ -129,6 +138,7 @@ void EpollLoop::wait_for_events(Duration timeout, unsigned expected) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
         on_ready(unpack(event.data.u64), event.events);
     }
+    return count > 0 ? static_cast<unsigned>(count) : 0;
 }
 
 }  // namespace wspool::io

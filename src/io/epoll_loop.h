@@ -1,6 +1,7 @@
 // EpollLoop: the readiness loop over epoll, for kernels and containers without io_uring. Streams
 // are added once, edge-triggered; a turn's sends are system calls at the start of the next wait(),
-// with the outcomes that the ring would report. The batching wait is a sleep before epoll_wait.
+// with the outcomes that the ring would report. The batching wait is a sleep between two
+// epoll_waits, left out when the first has as many reports as were expected.
 #pragma once
 
 #include "io/gather_arena.h"
@@ -33,6 +34,7 @@ class EpollLoop final : public ReadinessLoop {
     void queue_send(StreamId id, int fd, std::span<const ByteView> pieces) override;
     void run_queued() override;
     void wait_for_events(Duration timeout, unsigned expected) override;
+    unsigned collect(Duration timeout);
 
     int epoll_fd_;
     bool has_pwait2_ = true;  // 5.11, and not in every sandbox
