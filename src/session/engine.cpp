@@ -76,7 +76,6 @@ Instant Engine::State::start_of(Tick due) const {
 
 bool Engine::State::next(Event& event) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);
-    event = Event{};
     for (;;) {
         if (!input.empty()) {
             if (read(event)) return true;
@@ -473,11 +472,7 @@ SendOutcome Engine::send_frame(SessionId id, Frame& frame) {
 
 SendOutcome Engine::send_raw(SessionId id, ByteView frames, std::uint32_t messages) {
     Session* session = state_->find(id);
-    if (session == nullptr || session->phase != Phase::open) return SendOutcome::gone;
-    return state_->push(*session,
-                        {frames.data(), static_cast<std::uint32_t>(frames.size()), nullptr},
-                        messages,
-                        Queue::replies);
+    return session != nullptr ? state_->send_raw(*session, frames, messages) : SendOutcome::gone;
 }
 
 void Engine::close(SessionId id,

@@ -63,7 +63,8 @@ enum class EventKind : std::uint8_t {
     readable,  // a watched descriptor; `tag` is the watch()'s
 };
 
-// Views are valid until the next next() or wait().
+// What next() fills in is what EventKind says of the kind, and `session` and `tag`; the rest is
+// left as it was. Views are valid until the next next() or wait().
 struct Event {
     EventKind kind{};
     SessionId session;

@@ -131,10 +131,12 @@ struct Engine::State {
                        TurnArena& arena);
     Frame frame(ws::Opcode opcode, std::span<const ByteView> pieces);
     SendOutcome send_frame(Session& session, Frame& frame);
+    SendOutcome send_raw(Session& session, ByteView frames, std::uint32_t messages);
     SendOutcome push(Session& session,
                      const Frame::Form& form,
                      std::uint32_t messages,
                      Queue queue);
+    void end_slow_consumer(Session& session);
     void push_raw(Session& session, std::string_view text);
     void send_control(Session& session, ws::Opcode opcode, ByteView payload);
     bool deflate_pieces(std::span<const ByteView> pieces, std::size_t size, int window_bits);

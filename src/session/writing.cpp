@@ -21,12 +21,13 @@ namespace {
 // encoding
 
 // Writes one frame, into `arena` when it is small and into a block of its own when it is large. A
-// block is kept by the turn; receivers add their references.
-Frame::Form Engine::State::encode(ws::Opcode opcode,
-                                  bool is_compressed,
-                                  std::span<const ByteView> pieces,
-                                  bool masks,
-                                  TurnArena& arena) {
+// block is kept by the turn; receivers add their references. Inlined into each sender, as push()
+// is: a Form handed through memory would be loaded right behind the stores that made it.
+[[gnu::always_inline]] inline Frame::Form Engine::State::encode(ws::Opcode opcode,
+                                                                bool is_compressed,
+                                                                std::span<const ByteView> pieces,
+                                                                bool masks,
+                                                                TurnArena& arena) {
     const std::size_t payload = total_size(pieces);
     const std::size_t size = ws::frame_header_size(payload, masks) + payload;
     Frame::Form form;
@@ -48,11 +49,7 @@ Frame::Form Engine::State::encode(ws::Opcode opcode,
     header.payload_size = payload;
     header.is_masked = masks;
     if (masks) entropy.fill(header.mask);
-    // The header goes through a copy: write_frame_header() wants room for the largest one, and
-    // behind a short one lies the payload, or the arena's end.
-    std::array<std::byte, ws::frame_header_size_max> head;
-    const std::size_t head_size = ws::write_frame_header(header, head.data());
-    std::memcpy(out, head.data(), head_size);
+    const std::size_t head_size = ws::write_frame_header(header, out);
     std::byte* at = out + head_size;
     for (const ByteView& piece : pieces) {
         if (!piece.empty()) std::memcpy(at, piece.data(), piece.size());
@@ -82,15 +79,16 @@ SendOutcome Engine::State::send(Session& session,
                                 ws::Opcode opcode,
                                 std::span<const ByteView> pieces) {
     if (session.phase != Phase::open) return SendOutcome::gone;
-    Frame::Form form;
     if (session.deflate_bits != 0 &&
         deflate_pieces(pieces, total_size(pieces), session.deflate_bits)) {
         const ByteView whole = deflated.view();
-        form = encode(opcode, true, std::span(&whole, 1), session.is_client, reply_arena);
-    } else {
-        form = encode(opcode, false, pieces, session.is_client, reply_arena);
+        return push(session,
+                    encode(opcode, true, std::span(&whole, 1), session.is_client, reply_arena),
+                    1,
+                    Queue::replies);
     }
-    return push(session, form, 1, Queue::replies);
+    return push(
+        session, encode(opcode, false, pieces, session.is_client, reply_arena), 1, Queue::replies);
 }
 
 Frame Engine::State::frame(ws::Opcode opcode, std::span<const ByteView> pieces) {
@@ -122,31 +120,29 @@ SendOutcome Engine::State::send_frame(Session& session, Frame& frame) {
     return push(session, frame.compressed, 1, Queue::fanout);
 }
 
+SendOutcome Engine::State::send_raw(Session& session, ByteView frames, std::uint32_t messages) {
+    if (session.phase != Phase::open) return SendOutcome::gone;
+    return push(session,
+                {frames.data(), static_cast<std::uint32_t>(frames.size()), nullptr},
+                messages,
+                Queue::replies);
+}
+
 // --------------------------------------------------------------------------------------------
 // outbox
 
 // Every data frame enters an outbox here.
-SendOutcome Engine::State::push(Session& session,
-                                const Frame::Form& form,
-                                std::uint32_t messages,
-                                Queue queue) {
+[[gnu::always_inline]] inline SendOutcome Engine::State::push(Session& session,
+                                                              const Frame::Form& form,
+                                                              std::uint32_t messages,
+                                                              Queue queue) {
     take_outbox(session);
     Outbox& outbox = *session.outbox;
     counters.accepted += messages;
     if (session.is_blocked && !outbox.empty() &&
         outbox.size() + form.size > options.outbox_size_max) {
         counters.add(metrics::DropReason::slow_consumer, messages);
-        const std::uint32_t dropped = outbox.messages();
-        const std::size_t before = outbox.size();
-        const std::uint32_t unbegun = outbox.drop_unbegun();
-        WSPOOL_ASSERT(unbegun <= dropped);
-        counters.add(metrics::DropReason::slow_consumer, unbegun);
-        counters.queued -= unbegun;
-        counters.outbox_bytes -= before - outbox.size();
-        fail_open(session,
-                  ws::CloseCode::try_again_later,
-                  "too slow",
-                  metrics::CloseReason::slow_consumer);
+        end_slow_consumer(session);
         return SendOutcome::full;
     }
     counters.queued += messages;
@@ -165,6 +161,19 @@ SendOutcome Engine::State::push(Session& session,
         mark_dirty(session, queue);
     }
     return SendOutcome::queued;
+}
+
+void Engine::State::end_slow_consumer(Session& session) {
+    Outbox& outbox = *session.outbox;
+    const std::uint32_t dropped = outbox.messages();
+    const std::size_t before = outbox.size();
+    const std::uint32_t unbegun = outbox.drop_unbegun();
+    WSPOOL_ASSERT(unbegun <= dropped);
+    counters.add(metrics::DropReason::slow_consumer, unbegun);
+    counters.queued -= unbegun;
+    counters.outbox_bytes -= before - outbox.size();
+    fail_open(
+        session, ws::CloseCode::try_again_later, "too slow", metrics::CloseReason::slow_consumer);
 }
 
 // Handshake bytes: the first thing in an outbox, ever.

@@ -55,9 +55,9 @@ struct HeaderReading {
 }
 
 // `header` is whole only when the size that is returned is not 0.
-[[nodiscard]] inline HeaderReading read_frame_header(ByteView bytes,
-                                                     HeaderRules rules,
-                                                     FrameHeader& header) {
+[[nodiscard, gnu::always_inline]] inline HeaderReading read_frame_header(ByteView bytes,
+                                                                         HeaderRules rules,
+                                                                         FrameHeader& header) {
     if (bytes.empty()) return {};
     const auto first = std::to_integer<unsigned>(bytes[0]);
     const Failure failure = check_first_byte(first, rules);
