@@ -59,12 +59,15 @@ class Terminal:
 
     def see(self, text):
         """Waits until the screen has shown `text` anew."""
+        self.see_match(re.escape(text))
+
+    def see_match(self, pattern):
         deadline = Deadline()
-        while text not in self.text:
+        while not (found := re.search(pattern, self.text)):
             if not select.select([self.screen], [], [], deadline.left())[0]:
-                raise AssertionError(f"{text!r} is not on the screen: {self.text!r}")
+                raise AssertionError(f"{pattern!r} is not on the screen: {self.text!r}")
             self._read()
-        self.text = self.text.split(text, 1)[1]
+        self.text = self.text[found.end():]
 
     def _read(self):
         try:
