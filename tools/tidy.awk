@@ -90,7 +90,7 @@ in_src {
     ban("std::regex", "write the few lines that parse it: <regex> is slow to compile and to run.")
     if (name !~ /^src\/app\//) {
         # The system's resolver blocks for as long as it likes: it gets a thread, which may outlive its owner.
-        if (name !~ /^src\/io\/resolver(_test)?\.(h|cpp)$/) {
+        if (name !~ /^src\/io\/resolver\.(h|cpp)$/) {
             ban("shared_ptr", "give it one owner and hand out ids or references.")
             ban("std::(jthread|thread|mutex|async)", "one thread per process: a second one belongs to app/.")
         }

@@ -13,7 +13,7 @@
 // numeric addresses are answered without the thread, and may overtake.
 //
 // Ownership: answers are the caller's. All calls come from one thread.
-// Limits: requests_max requests not yet pulled, cancelled ones that are being looked up included;
+// Limits: requests_max requests asked and not yet pulled, the one being looked up included;
 // one more is refused with a sentence. A lookup has no deadline of ours: resolv.conf has one (by
 // default 5 s, twice, for each server), the callers have theirs. A lookup that hangs holds up those
 // behind it, and the destructor does not wait for it: the thread is left to itself with what it
@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace wspool::io {
@@ -66,7 +67,11 @@ class Resolver {
   private:
     struct Shared;
     explicit Resolver(std::shared_ptr<Shared> shared);
-    std::shared_ptr<Shared> shared_;
+    [[nodiscard]] Result<void> start_thread();
+
+    std::shared_ptr<Shared> shared_;  // with the thread, which may outlive this
+    std::thread thread_;
+    std::uint64_t last_id_ = 0;
 };
 
 // RFC 8305 (happy eyeballs): the addresses with their families in turn, beginning with the family

@@ -76,6 +76,8 @@ Result<void> TlsConversation::open(ssl_ctx_st* context) {
     BIO_set_data(bio, this);
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_ex_data(ssl_.get(), 0, this);
+    SSL_set_msg_callback(ssl_.get(), &count_key_updates);
+    SSL_ctrl(ssl_.get(), SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, this);
     return {};
 }
 
@@ -150,6 +152,16 @@ int TlsConversation::check_certificate(int is_good, X509_STORE_CTX* context) {
     return 0;
 }
 
+// OpenSSL shows each message of a handshake, a change of keys among them.
+void TlsConversation::count_key_updates(
+    int is_written, int, int kind, const void* bytes, std::size_t size, ssl_st*, void* self) {
+    if (is_written != 0 || kind != SSL3_RT_HANDSHAKE || size == 0) return;
+    if (*static_cast<const unsigned char*>(bytes) != SSL3_MT_KEY_UPDATE) return;
+    auto& conversation = *static_cast<TlsConversation*>(self);
+    // Without input OpenSSL comes back, and receive() draws the consequence.
+    if (++conversation.key_updates_ > key_updates_max) conversation.input_ = {};
+}
+
 void TlsConversation::note_error() {
     std::string sentence = std::move(sentence_);
     if (sentence.empty()) {
@@ -169,6 +181,7 @@ void TlsConversation::shake_hands() {
 std::size_t TlsConversation::receive(ByteView& input, MutableBytes plain) {
     std::size_t size = 0;
     input_ = input;
+    key_updates_ = 0;
     if (state_ == TlsState::handshaking) {
         shake_hands();
     } else if (state_ == TlsState::open) {
@@ -186,6 +199,10 @@ std::size_t TlsConversation::receive(ByteView& input, MutableBytes plain) {
             }
             break;
         }
+    }
+    if (key_updates_ > key_updates_max && state_ == TlsState::open) {
+        fail((role_ == TlsRole::client ? "the server" : "the client") +
+             std::string(" changes its keys without end"));
     }
     // Nothing that a peer says after its end counts.
     const bool is_over = state_ == TlsState::ended || state_ == TlsState::failed;

@@ -12,7 +12,9 @@
 // Invariants: 1. input is only set within receive(). 2. failed and ended are final; sentence() says
 // why failed.
 // Ownership: everything; stays where it was made, because OpenSSL knows its address.
-// Limits: none of its own; the caller bounds what it puts in, and looks at unsent().
+// Limits: key_updates_max changes of keys in one receive(), because each costs the peer 27 bytes
+// and us some 20 µs; one more is a failure. The caller bounds what it puts in, and looks at
+// unsent().
 #pragma once
 
 #include "base/bytes.h"
@@ -61,6 +63,7 @@ class TlsConversation {
     // scratch of gather_size bytes.
     [[nodiscard]] bool encrypt(std::span<const ByteView> pieces, MutableBytes gather);
     static constexpr std::size_t gather_size = 16 * 1024;  // the largest record
+    static constexpr unsigned key_updates_max = 64;
     // Ends our half with a close_notify, once the handshake is done.
     void end();
     // The handshake or the peer's half cannot go on, for a reason that TLS does not know.
@@ -83,6 +86,13 @@ class TlsConversation {
     void shake_hands();
     void note_error();
     [[nodiscard]] bool write(ByteView bytes);
+    static void count_key_updates(int is_written,
+                                  int version,
+                                  int kind,
+                                  const void* bytes,
+                                  std::size_t size,
+                                  ssl_st* ssl,
+                                  void* self);
     static int check_certificate(int is_good, x509_store_ctx_st* context);
 
     std::unique_ptr<ssl_st, SslDeleter> ssl_;
@@ -91,6 +101,7 @@ class TlsConversation {
     std::size_t unsent_taken_ = 0;
     std::string sentence_;
     std::string server_name_;
+    unsigned key_updates_ = 0;  // in this receive()
     TlsRole role_;
     TlsState state_ = TlsState::handshaking;
 };
