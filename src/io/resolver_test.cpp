@@ -52,9 +52,9 @@ class Gate {
         std::unique_lock lock(mutex);
         changed.wait(lock, [count] { return begun >= count; });
     }
-    static void wait_done(int count) {
+    static void wait_idle() {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [count] { return done >= count; });
+        changed.wait(lock, [] { return done == begun; });
     }
     static inline std::mutex mutex;
     static inline std::condition_variable changed;
@@ -70,8 +70,9 @@ class ResolverTest : public testing::Test {
         resolver_ = Resolver::make(&Gate::lookup).value();
     }
     void TearDown() override {
-        Gate::let_go();
         resolver_.reset();
+        Gate::let_go();
+        Gate::wait_idle();  // a thread that was left alone is done with what all tests share
     }
 
     [[nodiscard]] bool is_readable(int timeout_ms = 0) const {
@@ -147,6 +148,7 @@ TEST_F(ResolverTest, AnswersComeInTheOrderAsked) {
 
 TEST_F(ResolverTest, MoreThanTheBoundIsRefusedWithASentenceAndPullingMakesRoom) {
     ASSERT_TRUE(resolver_->start("hung", 80, 0));
+    Gate::wait_begun(1);
     for (std::size_t i = 1; i < Resolver::requests_max; ++i) {
         ASSERT_TRUE(resolver_->start("127.0.0.1", 80, i));
     }
@@ -164,7 +166,7 @@ TEST_F(ResolverTest, TheEndDoesNotWaitForALookupThatHangs) {
     resolver_.reset();  // returns, though nobody has let go
     EXPECT_EQ(Gate::done, 0);
     Gate::let_go();
-    Gate::wait_done(1);
+    Gate::wait_idle();
 }
 
 TEST_F(ResolverTest, WhatWaitsBehindAHungLookupIsNotBegunAfterTheEnd) {
@@ -173,7 +175,7 @@ TEST_F(ResolverTest, WhatWaitsBehindAHungLookupIsNotBegunAfterTheEnd) {
     Gate::wait_begun(1);
     resolver_.reset();
     Gate::let_go();
-    Gate::wait_done(1);
+    Gate::wait_idle();
     EXPECT_EQ(Gate::begun, 1);
 }
 
