@@ -5,6 +5,7 @@
 
 #include "io/tls_loop.h"
 #include "io/tls_test_certificates.h"
+#include "session/full_loop.h"
 #include "ws/frame.h"
 #include "ws/mask.h"
 
@@ -38,22 +39,31 @@ std::string masked_frame(ws::Opcode opcode, std::string payload, bool is_final =
     return std::string(as_text({head.data(), size})) + payload;
 }
 
+enum class Over { nothing, tls, full };
+
 struct Way {
     io::LoopChoice choice;
-    bool has_tls;
+    Over over;
 };
 
 class EngineTest : public testing::TestWithParam<Way> {
   protected:
+    static bool has_tls() { return GetParam().over == Over::tls; }
+
     static std::unique_ptr<io::Loop> make_loop() {
         auto made = io::make_loop({GetParam().choice, {}});
         EXPECT_TRUE(made);
-        if (!GetParam().has_tls) return std::move(made->loop);
-        return std::make_unique<io::TlsLoop>(std::move(made->loop));
+        if (GetParam().over == Over::tls) {
+            return std::make_unique<io::TlsLoop>(std::move(made->loop));
+        }
+        if (GetParam().over == Over::full) {
+            return std::make_unique<FullLoop>(std::move(made->loop));
+        }
+        return std::move(made->loop);
     }
 
     static io::ConnectOptions connect_options(const std::string& name = "localhost") {
-        if (!GetParam().has_tls) return {};
+        if (!has_tls()) return {};
         return {&io::test_client(), name};
     }
 
@@ -63,7 +73,7 @@ class EngineTest : public testing::TestWithParam<Way> {
         server_.emplace(*server_loop_, server_options, entropy_, server_counters_);
         client_.emplace(*client_loop_, client_options, entropy_, client_counters_);
         auto address = server_->listen(*io::parse_address("127.0.0.1:0"),
-                                       GetParam().has_tls ? &io::test_server() : nullptr);
+                                       has_tls() ? &io::test_server() : nullptr);
         ASSERT_TRUE(address) << address.error().message;
         address_ = *address;
     }
@@ -160,19 +170,23 @@ class EngineTest : public testing::TestWithParam<Way> {
         EXPECT_TRUE(stream);
         std::string answer;
         bool is_connected = false;
+        bool is_blocked = false;
         bool has_ended = false;
         run_until([&] {
-            if (is_connected && !has_ended && !bytes.empty()) {
+            if (is_connected && !is_blocked && !has_ended && !bytes.empty()) {
                 const ByteView piece = as_bytes(bytes.substr(0, piece_size));
                 loop.send(*stream, std::span(&piece, 1));
                 bytes.remove_prefix(piece.size());
             }
             loop.wait(Instant::min());
-            EXPECT_TRUE(loop.short_sends().empty());
+            is_blocked = is_blocked || !loop.short_sends().empty();
+            EXPECT_FALSE(is_blocked && GetParam().over != Over::full);
             io::Event event;
             while (loop.next_event(event)) {
                 if (event.kind == io::EventKind::connected) {
                     is_connected = true;
+                } else if (event.kind == io::EventKind::writable) {
+                    is_blocked = false;
                 } else if (event.kind == io::EventKind::received) {
                     answer += as_text(event.bytes);
                 } else if (event.kind == io::EventKind::ended ||
@@ -405,7 +419,7 @@ TEST_P(EngineTest, a_refused_connection_is_reported_as_a_sentence) {
 }
 
 TEST_P(EngineTest, why_the_handshake_of_tls_failed_is_reported_as_a_sentence) {
-    if (!GetParam().has_tls) return;
+    if (!has_tls()) return;
     start();
     ws::ClientHandshake handshake;
     handshake.host = "localhost";
@@ -458,15 +472,24 @@ TEST_P(EngineTest, an_engine_may_end_while_there_is_something_to_send) {
 
 std::string way_name(const testing::TestParamInfo<Way>& way) {
     const std::string loop = way.param.choice == io::LoopChoice::uring ? "uring" : "epoll";
-    return way.param.has_tls ? loop + "_tls" : loop;
+    switch (way.param.over) {
+        case Over::nothing:
+            return loop;
+        case Over::tls:
+            return loop + "_tls";
+        case Over::full:
+            return loop + "_full";
+    }
+    return {};
 }
 
 INSTANTIATE_TEST_SUITE_P(Loops,
                          EngineTest,
-                         testing::Values(Way{io::LoopChoice::uring, false},
-                                         Way{io::LoopChoice::epoll, false},
-                                         Way{io::LoopChoice::uring, true},
-                                         Way{io::LoopChoice::epoll, true}),
+                         testing::Values(Way{io::LoopChoice::uring, Over::nothing},
+                                         Way{io::LoopChoice::epoll, Over::nothing},
+                                         Way{io::LoopChoice::uring, Over::tls},
+                                         Way{io::LoopChoice::epoll, Over::tls},
+                                         Way{io::LoopChoice::epoll, Over::full}),
                          way_name);
 
 }  // namespace

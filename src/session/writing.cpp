@@ -222,9 +222,10 @@ void Engine::State::drop_outbox(Session& session) {
 }
 
 // Who cannot be sent to is not read from either, beyond throttle_size: a peer that does not read
-// its answers slows itself down. What others publish still arrives, up to the outbox's bound.
+// its answers slows itself down. What others publish still arrives, up to the outbox's bound. A
+// client reads on: if both ends waited for each other's reading, neither would ever go on.
 void Engine::State::throttle(Session& session) {
-    const bool wants = session.is_blocked && session.outbox != nullptr &&
+    const bool wants = !session.is_client && session.is_blocked && session.outbox != nullptr &&
                        session.outbox->size() > throttle_size && session.phase == Phase::open;
     if (wants == session.is_throttled) return;
     session.is_throttled = wants;
