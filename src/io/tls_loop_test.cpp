@@ -422,6 +422,42 @@ TEST_P(TlsLoopTest, APauseDuringTheHandshakeTakesEffectAfterIt) {
     EXPECT_TRUE(driver_->until([&] { return server.received == "early"; }));
 }
 
+TEST_P(TlsLoopTest, AnEndDuringTheHandshakeComesAfterIt) {
+    const std::size_t accepted = driver_->accepted.size();
+    Side* client = driver_->connect(driver_->listen_address);
+    ASSERT_TRUE(driver_->until([&] { return driver_->accepted.size() > accepted; }));
+    Side& server = *driver_->accepted.back();
+    ASSERT_FALSE(loop_->is_secured(server.id));
+    loop_->shutdown_write(server.id);
+    driver_->write(*client, "still heard");
+    ASSERT_TRUE(driver_->until([&] { return client->ends == 1; }));
+    EXPECT_EQ(client->connects, 1);
+    ASSERT_TRUE(driver_->until([&] { return server.received == "still heard"; }));
+}
+
+TEST_P(TlsLoopTest, AnEndIsSentWithoutWaitingForAnythingElse) {
+    auto other = std::move(make_loop({GetParam()})->loop);
+    LoopDriver peer(*other);
+    Side* client = peer.connect(driver_->listen_address);
+    TlsTestPeer talker = TlsTestPeer::client(TLS1_3_VERSION);
+    const auto is_secured = [&] {
+        return !driver_->accepted.empty() && loop_->is_secured(driver_->accepted.back()->id);
+    };
+    const Instant limit = loop_->now() + std::chrono::seconds(10);
+    while (!is_secured() && loop_->now() < limit) {
+        driver_->turn(std::chrono::milliseconds(1));
+        peer.turn(std::chrono::milliseconds(1));
+        if (client->connects == 1) talker.pump(*client);
+    }
+    ASSERT_TRUE(is_secured());
+    driver_->idle();
+    loop_->shutdown_write(driver_->accepted.back()->id);
+    const Instant before = loop_->now();
+    driver_->turn(std::chrono::seconds(5));
+    EXPECT_LT(loop_->now() - before, std::chrono::seconds(4));
+    EXPECT_TRUE(peer.until([&] { return client->ends == 1; }));
+}
+
 TEST_P(TlsLoopTest, MuchGoesBothWaysAtOnceThroughFullBuffers) {
     const Pair pair = driver_->pair();
     ASSERT_NE(pair.client, nullptr);

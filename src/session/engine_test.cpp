@@ -192,6 +192,7 @@ class EngineTest : public testing::TestWithParam<Way> {
                 } else if (event.kind == io::EventKind::ended ||
                            event.kind == io::EventKind::failed) {
                     has_ended = true;
+                    talk_ended_well_ = event.kind == io::EventKind::ended;
                 }
             }
             return has_ended || done(answer);
@@ -209,6 +210,7 @@ class EngineTest : public testing::TestWithParam<Way> {
     SessionId server_session_;
     std::string server_target_;  // read after the acceptance
     bool echoes_ = true;
+    bool talk_ended_well_ = false;  // by an end, not a failure
     std::size_t opened_ = 0;
     std::vector<std::string> received_, received_by_server_, failures_;
     std::vector<CloseReason> server_closed_, client_closed_;
@@ -312,6 +314,16 @@ TEST_P(EngineTest, an_unfinished_request_is_answered_408) {
     const std::string answer =
         talk("GET / HTTP/1.1\r\nHost", [](const std::string&) { return false; });
     EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_P(EngineTest, a_refusal_is_delivered_whole_and_then_the_stream_ends_at_once) {
+    start();
+    const auto never_done = [](const std::string&) { return false; };
+    const std::string answer = talk("GET / HTTP/1.1\r\nHost: x\r\n\r\n", never_done);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 426 ")) << answer;
+    EXPECT_TRUE(talk_ended_well_);
+    ASSERT_TRUE(run_until([&] { return server_->session_count() == 0; }));
+    EXPECT_EQ(server_counters_.close_timeouts, 0u);
 }
 
 TEST_P(EngineTest, an_unfinished_message_ends_with_1008) {
