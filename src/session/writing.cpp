@@ -231,9 +231,10 @@ void Engine::State::drop_outbox(Session& session) {
 }
 
 // Who cannot be sent to is not read from either, beyond throttle_size: a peer that does not read
-// its answers slows itself down. What others publish still arrives, up to the outbox's bound.
+// its answers slows itself down. What others publish still arrives, up to the outbox's bound. A
+// client reads on: if both ends waited for each other's reading, neither would ever go on.
 void Engine::State::throttle(Session& session) {
-    const bool wants = session.is_blocked && session.outbox != nullptr &&
+    const bool wants = !session.is_client && session.is_blocked && session.outbox != nullptr &&
                        session.outbox->size() > throttle_size && session.phase == Phase::open;
     if (wants == session.is_throttled) return;
     session.is_throttled = wants;
@@ -342,8 +343,8 @@ void Engine::State::on_short_send(const io::ShortSend& short_send) {
         on_lost(session);
         return;
     }
-    WSPOOL_ASSERT(session.outbox != nullptr);
-    session.outbox->keep();
+    // Without an outbox all was taken, and the loop has still to deliver some of it.
+    if (session.outbox != nullptr) session.outbox->keep();
     session.blocked_since = tick;
     throttle(session);
     arm(session);
@@ -358,7 +359,11 @@ void Engine::State::on_writable(Session& session) {
         session.phase == Phase::open) {
         send_control(session, ws::Opcode::pong, session.extra->pong.view());
     }
-    if (session.outbox != nullptr) mark_dirty(session, Queue::replies);
+    if (session.outbox != nullptr) {
+        mark_dirty(session, Queue::replies);
+    } else if (session.phase == Phase::lingering) {
+        return finish_lingering(session);
+    }
     throttle(session);
     arm(session);  // the write deadline is gone, and the next ping may be due before it
 }
