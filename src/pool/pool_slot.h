@@ -24,12 +24,12 @@ struct Slot {
     SlotEnd end{};  // closing: why
     bool has_opened = false;
     bool is_expired = false;   // its lifetime is over
-    bool is_aborting = false;  // closing: the abort was asked for
     bool is_eviction = false;  // closing: for another pool under the Ceiling
     std::uint32_t generation = 0;
     KeyId key{};
     std::uint32_t epoch = 0;  // of the pool when its connect began; see Pool::reset()
     Instant since{};          // of the state
+    Instant opened_at{};
     Instant last_use{};
     ListLinks links;          // of its state's list, in the order of `since`
     ListLinks key_links;      // idle: of its key's list
@@ -55,8 +55,9 @@ struct Key {
     IndexList waiting;          // places that have a seat and want a connection, oldest first
     std::uint32_t pending = 0;  // slots connecting or validating
     std::uint32_t live = 0;     // slots validating, idle or leased
+    std::uint32_t uses = 0;     // slots and places with this key
     std::uint32_t lacking = 0;  // connects that its waiting places still need
-    ListLinks links;            // lacking > 0: of Pool::lacking_
+    ListLinks links;            // lacking > 0: of lacking_keys
 };
 
 // A place in the queue, shared by the waiters of one client.

@@ -80,9 +80,10 @@ enum class SlotEnd : std::uint8_t {
 template <class Reason>
 using PoolCounts = std::array<std::uint64_t, static_cast<std::size_t>(Reason::count_)>;
 
-template <class Reason>
-[[nodiscard]] constexpr std::size_t index_of(Reason reason) {
-    return static_cast<std::size_t>(reason);
+// Of any enum above.
+template <class Enum>
+[[nodiscard]] constexpr std::uint32_t index_of(Enum value) {
+    return static_cast<std::uint32_t>(value);
 }
 
 struct AcquireRequest {
@@ -99,9 +100,9 @@ struct AcquireRequest {
 struct Acquired {
     enum class Kind : std::uint8_t { leased, waiting, failed };
     Kind kind{};
-    LeaseId lease;      // leased
-    SlotId slot;        // leased
-    WaiterId waiter;    // waiting: Pool::cancel() takes it
+    LeaseId lease{};    // leased
+    SlotId slot{};      // leased
+    WaiterId waiter{};  // waiting: Pool::cancel() takes it
     PoolError error{};  // failed
 };
 
@@ -125,8 +126,8 @@ struct PoolAction {
     PoolError error{};
     bool is_abort = false;
     KeyId key{};
-    SlotId slot;
-    LeaseId lease;
+    SlotId slot{};
+    LeaseId lease{};
     std::uint64_t tag = 0;
     Instant deadline{};
     Duration delay{};
