@@ -9,7 +9,7 @@ namespace wspool::pool {
 namespace {
 
 Verdict refused(Refusal refusal) {
-    return Verdict{.kind = Verdict::Kind::refused, .refusal = refusal, .seat = {}, .waiter = {}};
+    return Verdict{.kind = Verdict::Kind::refused, .refusal = refusal};
 }
 
 bool is_sane(Duration duration) {
@@ -231,7 +231,7 @@ Verdict Admission::request(const Request& request, Instant now) {
     // Whoever waits in this class could not be seated, so nobody is overtaken.
     if (admits(c)) {
         ++totals_.seated_direct[c];
-        Verdict verdict{.kind = Verdict::Kind::seated, .seat = {}, .waiter = {}};
+        Verdict verdict{.kind = Verdict::Kind::seated};
         verdict.seat = take_seat(request.priority, request.tag);
         if (waiting_ > 0) dispatch();
         return verdict;
@@ -245,7 +245,7 @@ Verdict Admission::request(const Request& request, Instant now) {
         ++totals_.timeouts[c];
         return refused(Refusal::timed_out);
     }
-    Verdict verdict{.kind = Verdict::Kind::queued, .seat = {}, .waiter = {}};
+    Verdict verdict{.kind = Verdict::Kind::queued};
     verdict.waiter = enqueue(request);
     verdict.position = request.is_returning ? queue.returning.size() : queue.size();
     dispatch();  // seats nobody, but may find a seat that is already leaving
@@ -284,7 +284,6 @@ AdmissionAction Admission::end_of_wait(std::uint32_t index, AdmissionAction::Kin
     const AdmissionAction action{.kind = kind,
                                  .priority = waiter.priority,
                                  .tag = waiter.tag,
-                                 .seat = {},
                                  .waited = now_ - waiter.since};
     remove_waiter(index);
     return action;

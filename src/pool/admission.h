@@ -57,15 +57,16 @@ struct PreemptionOptions {
 
 struct AdmissionOptions {
     std::uint32_t seats_max = 1000;
-    std::optional<PerPriority<std::uint32_t>> shares;  // none: no reservation, no preemption
-    PerPriority<double> lendable = {0, 1, 1, 1};       // part of the nominal that others may borrow
+    // None: no reservation, no preemption.
+    std::optional<PerPriority<std::uint32_t>> shares = std::nullopt;
+    PerPriority<double> lendable = {0, 1, 1, 1};  // part of the nominal that others may borrow
     ReserveMode reserve_mode = ReserveMode::lending;
     PerPriority<std::uint32_t> waiters_max = {1024, 1024, 1024, 1024};  // 0: no queue
     PerPriority<Duration> wait_timeout = {std::chrono::seconds(5),
                                           std::chrono::seconds(15),
                                           std::chrono::seconds(30),
                                           std::chrono::seconds(60)};
-    PreemptionOptions preemption;
+    PreemptionOptions preemption = {};
 };
 
 // What is wrong with the options, in one sentence. Admission asserts that nothing is.
@@ -101,8 +102,8 @@ struct Verdict {
     enum class Kind : std::uint8_t { seated, queued, refused };
     Kind kind{};
     Refusal refusal{};           // refused
-    SeatId seat;                 // seated
-    WaiterId waiter;             // queued
+    SeatId seat = {};            // seated
+    WaiterId waiter = {};        // queued
     std::uint32_t position = 0;  // queued: 1 is next of its class
 };
 
@@ -117,7 +118,7 @@ struct AdmissionAction {
     Kind kind{};
     Priority priority{};  // of the waiter or the seat
     std::uint64_t tag = 0;
-    SeatId seat;                 // seated, preempt, revoke
+    SeatId seat = {};            // seated, preempt, revoke
     Duration waited{};           // seated, timed_out, closed
     Instant grace_until{};       // preempt
     Duration reconnect_delay{};  // preempt: when the victim should come back, jittered

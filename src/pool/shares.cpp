@@ -28,7 +28,7 @@ PerPriority<std::uint32_t> nominal_seats(std::uint32_t seats_max,
     if (seats_max < with_share) return seats;
     for (std::size_t c = 0; c < priority_count; ++c) {
         if (shares[c] == 0 || seats[c] > 0) continue;
-        --*std::max_element(seats.begin(), seats.end());
+        --*std::max_element(seats.rbegin(), seats.rend());  // of equals, the lowest
         ++seats[c];
     }
     return seats;
