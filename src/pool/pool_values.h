@@ -89,7 +89,7 @@ template <class Enum>
 struct AcquireRequest {
     KeyId key{};
     // Whoever acquires twice under one id and key gets the same connection. Empty: nobody's.
-    std::string_view client;
+    std::string_view client{};
     Priority priority = Priority::normal;
     Instant deadline = never;   // of the whole wait
     std::uint64_t tag = 0;      // the owner's; comes back with every action about it
