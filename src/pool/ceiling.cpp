@@ -16,6 +16,7 @@ void Ceiling::leave(MemberId id) {
     set_idle(id, false);
     Member& member = members_[id];
     WSPOOL_ASSERT(!is_active(member));
+    WSPOOL_ASSERT(member.evicting == 0);
     if (member.is_to_wake) to_wake_.remove(wake_links(), id);
     member = Member{};
     indexes_.give_back(id);
@@ -44,8 +45,7 @@ void Ceiling::give_back(MemberId id, bool was_evicted) {
     --taken_;
     if (!is_active(member)) --active_;
     if (was_evicted) {
-        WSPOOL_ASSERT(evicting_ > 0);
-        --evicting_;
+        nothing_to_evict(id);
         ++evictions_;
     }
     reserve_free();
@@ -116,13 +116,17 @@ bool Ceiling::must_yield(MemberId id) {
     if (wanted_ <= evicting_) return false;
     const std::uint32_t part = std::max(1u, permits_max_ / std::max(1u, active_));
     const Member& hungry = members_[hungry_.front()];
-    if (members_[id].taken <= part || hungry.taken + hungry.reserved >= part) return false;
+    Member& member = members_[id];
+    if (member.taken - member.evicting <= part || hungry.taken + hungry.reserved >= part)
+        return false;
+    ++member.evicting;
     ++evicting_;
     return true;
 }
 
-void Ceiling::nothing_to_evict() {
-    WSPOOL_ASSERT(evicting_ > 0);
+void Ceiling::nothing_to_evict(MemberId id) {
+    WSPOOL_ASSERT(members_[id].evicting > 0);
+    --members_[id].evicting;
     --evicting_;
 }
 
@@ -138,6 +142,7 @@ bool Ceiling::next_action(CeilingAction& action) {
     const MemberId id = idle_.front();
     idle_.remove(idle_links(), id);
     idle_.push_back(idle_links(), id);
+    ++members_[id].evicting;
     ++evicting_;
     action = {CeilingAction::Kind::evict, members_[id].tag};
     return true;
@@ -163,6 +168,7 @@ void Ceiling::check_invariants() const {
     std::uint32_t reserved = 0;
     std::uint32_t wanted = 0;
     std::uint32_t queued = 0;
+    std::uint32_t evicting = 0;
     std::uint32_t active = 0;
     for (MemberId id = 0; id < indexes_.end(); ++id) {
         const Member& member = members_[id];
@@ -170,6 +176,8 @@ void Ceiling::check_invariants() const {
         reserved += member.reserved;
         if (member.appetite == Appetite::waiter) wanted += member.wanted;
         queued += member.wanted > 0;
+        evicting += member.evicting;
+        WSPOOL_ASSERT(member.evicting <= member.taken);
         active += is_active(member);
     }
     WSPOOL_ASSERT(taken == taken_);
@@ -177,6 +185,7 @@ void Ceiling::check_invariants() const {
     WSPOOL_ASSERT(wanted == wanted_);
     WSPOOL_ASSERT(queued == hungry_.size() + spare_.size());
     WSPOOL_ASSERT(active == active_);
+    WSPOOL_ASSERT(evicting == evicting_);
     WSPOOL_ASSERT(wanted_ == 0 || !has_free());
 }
 

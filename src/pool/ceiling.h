@@ -73,7 +73,7 @@ class Ceiling {
     // expected.
     [[nodiscard]] bool must_yield(MemberId member);
     // evict was asked, but there is nothing idle any more.
-    void nothing_to_evict();
+    void nothing_to_evict(MemberId member);
 
   private:
     struct Member {
@@ -81,6 +81,7 @@ class Ceiling {
         std::uint32_t taken = 0;
         std::uint32_t reserved = 0;
         std::uint32_t wanted = 0;
+        std::uint32_t evicting = 0;  // of those taken: on their way back for another pool
         Appetite appetite = Appetite::waiter;
         bool has_idle = false;
         bool is_to_wake = false;
@@ -112,7 +113,7 @@ class Ceiling {
     std::uint32_t peak_ = 0;
     std::uint32_t reserved_ = 0;
     std::uint32_t wanted_ = 0;    // by waiters, summed over the members
-    std::uint32_t evicting_ = 0;  // asked for, not yet given back
+    std::uint32_t evicting_ = 0;  // summed over the members
     std::uint32_t active_ = 0;    // members that have or want anything
     std::uint64_t evictions_ = 0;
     ChunkedArray<Member> members_;

@@ -393,7 +393,7 @@ void Pool::evict_idle(Instant now) {
     WSPOOL_ASSERT(state.ceiling != nullptr);
     const std::uint32_t index = state.list(SlotState::idle).front();
     if (index == State::none) {
-        state.ceiling->nothing_to_evict();
+        state.ceiling->nothing_to_evict(state.member);
         return;
     }
     state.slots[index].is_eviction = true;
