@@ -73,7 +73,7 @@ Acquired Pool::acquire(const AcquireRequest& request, Instant now) {
     State& state = *state_;
     state.advance(now);
     if (state.is_closed) return state.refuse(PoolError::closed);
-    state.keys.grow_to(index_of(request.key));
+    if (index_of(request.key) >= state.keys.size()) state.keys.grow_to(index_of(request.key));
     if (!request.client.empty()) {
         bool is_new = false;
         const Acquired shared = state.acquire_shared(request, is_new);
@@ -87,7 +87,7 @@ Acquired Pool::acquire(const AcquireRequest& request, Instant now) {
 Acquired Pool::State::acquire_shared(const AcquireRequest& request, bool& is_new) {
     const std::uint64_t hash = hash_of(request.client, request.key);
     const std::uint32_t slot = leased_clients.find(hash, [&](std::uint32_t i) {
-        return slots[i].key == request.key && slots[i].client.id == request.client;
+        return slots[i].key == request.key && slot_clients[i].id == request.client;
     });
     const std::uint32_t place =
         slot != none ? none : waiting_clients.find(hash, [&](std::uint32_t i) {
@@ -119,7 +119,7 @@ Acquired Pool::State::acquire_shared(const AcquireRequest& request, bool& is_new
 }
 
 Acquired Pool::State::acquire_new(const AcquireRequest& request) {
-    const std::uint32_t index = place_indexes.take();
+    const std::uint32_t index = next_place;
     const Verdict verdict = admission.request(
         Request{.priority = request.priority, .tag = index, .is_returning = request.is_returning},
         now);
@@ -130,7 +130,6 @@ Acquired Pool::State::acquire_new(const AcquireRequest& request) {
         const std::uint32_t slot = pick_idle(key);
         // Who may not wait takes the risk that it is dead.
         if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_) {
-            place_indexes.give_back(index);
             return lease_now(slot, request, verdict.seat);
         }
     } else if (is_seated && fails_fast(key)) {
@@ -138,13 +137,13 @@ Acquired Pool::State::acquire_new(const AcquireRequest& request) {
     }
     if (why_not == PoolError::count_) why_not = why_not_wait(request);
     if (why_not != PoolError::count_) {
-        place_indexes.give_back(index);
         if (is_seated) admission.release(verdict.seat, now);
         if (!is_seated) admission.cancel(verdict.waiter, now);
         settle();
         return refuse(why_not);
     }
 
+    next_place = place_indexes.take();
     places.grow_to(index);
     Place& place = places[index];
     place.state = Place::State::queued;
@@ -168,11 +167,13 @@ Acquired Pool::State::lease_now(std::uint32_t index, const AcquireRequest& reque
     slot.seat = seat;
     slot.priority = request.priority;
     name_holder(seat, index);
-    set_state(index, SlotState::leased);
+    lend(index);
     if (!request.client.empty()) {
-        slot.client.id = request.client;
-        slot.client.hash = hash_of(request.client, request.key);
-        leased_clients.insert(slot.client.hash, index);
+        ClientKey& client = slot_clients[index];
+        client.id = request.client;
+        client.hash = hash_of(request.client, request.key);
+        leased_clients.insert(client.hash, index);
+        slot.has_client = true;
     }
     ++totals.acquired_direct;
     record_acquire(Duration::zero());
@@ -190,46 +191,60 @@ Acquired Pool::State::refuse(PoolError error) {
 
 // ---- leases
 
-LeaseId Pool::State::make_lease(std::uint32_t slot, std::uint64_t tag) {
-    const std::uint32_t index = lease_indexes.take();
-    leases.grow_to(index);
-    Lease& lease = leases[index];
-    lease.slot = slot;
+LeaseId Pool::State::make_lease(std::uint32_t index, std::uint64_t tag) {
+    Slot& slot = slots[index];
+    if (!slot.is_lent) {
+        slot.is_lent = true;
+        slot.lease_tag = tag;
+        return LeaseId{index, slot.lease_generation};
+    }
+    const std::uint32_t shared = shared_indexes.take();
+    shared_leases.grow_to(shared);
+    SharedLease& lease = shared_leases[shared];
+    lease.slot = index;
     lease.tag = tag;
-    slots[slot].leases.push_back(lease_links(), index);
-    return lease_id(index);
+    slot.shared_leases.push_back(lease_links(), shared);
+    return LeaseId{shared | shared_flag, lease.generation};
 }
 
-void Pool::State::free_lease(std::uint32_t index) {
-    Lease& lease = leases[index];
-    slots[lease.slot].leases.remove(lease_links(), index);
+void Pool::State::free_lease(LeaseId id) {
+    if ((id.index & shared_flag) == 0) {
+        slots[id.index].is_lent = false;
+        ++slots[id.index].lease_generation;
+        return;
+    }
+    const std::uint32_t index = id.index ^ shared_flag;
+    SharedLease& lease = shared_leases[index];
+    slots[lease.slot].shared_leases.remove(lease_links(), index);
     lease.slot = none;
     ++lease.generation;
-    lease_indexes.give_back(index);
+    shared_indexes.give_back(index);
 }
 
 // Whoever held the slot holds it no more; the seat is the caller's to release, after it has said
 // what becomes of the connection.
 SeatId Pool::State::end_leases(std::uint32_t index) {
     Slot& slot = slots[index];
-    while (!slot.leases.is_empty()) free_lease(slot.leases.front());
-    if (!slot.client.id.empty()) {
-        leased_clients.erase(slot.client.hash, index);
-        slot.client.id.clear();
+    if (slot.is_lent) free_lease(LeaseId{index});
+    while (!slot.shared_leases.is_empty())
+        free_lease(LeaseId{slot.shared_leases.front() | shared_flag});
+    if (slot.has_client) {
+        leased_clients.erase(slot_clients[index].hash, index);
+        slot.has_client = false;
     }
     if (interval) interval->use.record(static_cast<std::uint64_t>((now - slot.since).count()));
     return std::exchange(slot.seat, SeatId{});
 }
 
 void Pool::State::revoke_leases(std::uint32_t index, PoolError error) {
-    for (std::uint32_t i = slots[index].leases.front(); i != none; i = leases[i].links.next) {
+    for_each_lease(index, [&](LeaseId lease, std::uint64_t tag) {
         ++totals.errors[index_of(error)];
         actions.push_back(PoolAction{.kind = PoolAction::Kind::revoked,
                                      .error = error,
                                      .slot = id_of(index),
-                                     .lease = lease_id(i),
-                                     .tag = leases[i].tag});
-    }
+                                     .lease = lease,
+                                     .tag = tag});
+    });
     const SeatId seat = end_leases(index);
     admission.release(seat, now);
 }
@@ -237,13 +252,12 @@ void Pool::State::revoke_leases(std::uint32_t index, PoolError error) {
 bool Pool::release(LeaseId id, Instant now) {
     State& state = *state_;
     state.advance(now);
-    const Lease* lease = state.find(id);
-    if (lease == nullptr) return false;
-    const std::uint32_t index = lease->slot;
-    Slot& slot = state.slots[index];
+    const std::uint32_t index = state.slot_of(id);
+    if (index == State::none) return false;
     ++state.totals.released;
-    state.free_lease(id.index);
-    if (!slot.leases.is_empty()) return true;
+    state.free_lease(id);
+    Slot& slot = state.slots[index];
+    if (State::is_held(slot)) return true;
     slot.last_use = state.now;
     const SeatId seat = state.end_leases(index);
     state.offer(index);
@@ -255,11 +269,10 @@ bool Pool::release(LeaseId id, Instant now) {
 bool Pool::discard(LeaseId id, Instant now) {
     State& state = *state_;
     state.advance(now);
-    const Lease* lease = state.find(id);
-    if (lease == nullptr) return false;
-    const std::uint32_t index = lease->slot;
+    const std::uint32_t index = state.slot_of(id);
+    if (index == State::none) return false;
     ++state.totals.released;
-    state.free_lease(id.index);
+    state.free_lease(id);
     state.revoke_leases(index, PoolError::connection_lost);
     state.close_slot(index, SlotEnd::discarded);
     state.settle();
@@ -269,9 +282,10 @@ bool Pool::discard(LeaseId id, Instant now) {
 bool Pool::detach(LeaseId id, Instant now) {
     State& state = *state_;
     state.advance(now);
-    const Lease* lease = state.find(id);
-    if (lease == nullptr || state.slots[lease->slot].leases.size() > 1) return false;
-    const std::uint32_t index = lease->slot;
+    const std::uint32_t index = state.slot_of(id);
+    if (index == State::none) return false;
+    const Slot& slot = state.slots[index];
+    if (slot.shared_leases.size() + (slot.is_lent ? 1 : 0) > 1) return false;
     ++state.totals.released;
     const SeatId seat = state.end_leases(index);
     state.free_slot(index, SlotEnd::detached);
@@ -318,7 +332,7 @@ void Pool::on_connected(SlotId id, Instant now) {
     slot->has_opened = true;
     slot->opened_at = state.now;
     slot->last_use = state.now;
-    const SlotId replaced = slot->replaces;
+    const SlotId replaced = state.slot_replaces[id.index];
     state.connect_ended(id.index);
     if (const Duration lifetime = state.options.max_lifetime; lifetime > Duration::zero()) {
         const double part = state.options.max_lifetime_jitter *
@@ -486,8 +500,8 @@ SlotState Pool::state(SlotId id) const {
 }
 
 SlotId Pool::slot_of(LeaseId id) const {
-    const Lease* lease = state_->find(id);
-    return lease == nullptr ? SlotId{} : state_->id_of(lease->slot);
+    const std::uint32_t slot = state_->slot_of(id);
+    return slot == State::none ? SlotId{} : state_->id_of(slot);
 }
 
 std::uint32_t Pool::count(SlotState state) const {

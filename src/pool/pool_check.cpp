@@ -16,19 +16,20 @@ void Pool::State::check_invariants() const {
     };
     std::vector<KeyCount> counted(keys.size());
     std::array<std::uint32_t, static_cast<std::size_t>(SlotState::count_)> states{};
-    std::uint32_t leases_held = 0;
+    std::uint32_t shared = 0;
     std::uint32_t clients = 0;
     std::uint32_t standing_in = 0;
     for (std::uint32_t i = 0; i < indexes.end(); ++i) {
         const Slot& slot = slots[i];
         ++states[index_of(slot.state)];
         const bool is_leased = slot.state == SlotState::leased;
-        WSPOOL_ASSERT(is_leased == !slot.leases.is_empty());
+        WSPOOL_ASSERT(is_leased == is_held(slot));
         WSPOOL_ASSERT(is_leased == (slot.seat != SeatId{}));
-        WSPOOL_ASSERT(is_leased || slot.client.id.empty());
-        leases_held += slot.leases.size();
-        clients += !slot.client.id.empty();
-        standing_in += slot.replaces != SlotId{};
+        WSPOOL_ASSERT(is_leased || !slot.has_client);
+        WSPOOL_ASSERT(slot.has_client || slot.shared_leases.is_empty());
+        shared += slot.shared_leases.size();
+        clients += slot.has_client;
+        standing_in += slot_replaces[i] != SlotId{};
         if (slot.state == SlotState::free) continue;
         KeyCount& key = counted[index_of(slot.key)];
         ++key.uses;
@@ -39,7 +40,7 @@ void Pool::State::check_invariants() const {
     }
     for (std::size_t state = 1; state < states.size(); ++state)
         WSPOOL_ASSERT(states[state] == lists[state].size());
-    WSPOOL_ASSERT(leases_held == lease_indexes.used());
+    WSPOOL_ASSERT(shared == shared_indexes.used());
     WSPOOL_ASSERT(clients == leased_clients.size());
     WSPOOL_ASSERT(standing_in == replacing);
 

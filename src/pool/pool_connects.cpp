@@ -92,13 +92,15 @@ void Pool::State::start_connect(KeyId key, std::uint32_t replaced) {
     WSPOOL_ASSERT(attempt.has_value());
     const std::uint32_t index = indexes.take();
     slots.grow_to(index);
+    slot_clients.grow_to(index);
+    slot_replaces.grow_to(index);
     Slot& slot = slots[index];
     slot.key = key;
     slot.epoch = epoch;
     slot.has_opened = slot.is_expired = slot.is_eviction = false;
     slot.expires = never;
     slot.attempt = *attempt;
-    slot.replaces = replaced == none ? SlotId{} : id_of(replaced);
+    slot_replaces[index] = replaced == none ? SlotId{} : id_of(replaced);
     if (replaced != none) ++replacing;
     set_state(index, SlotState::connecting);
     update_lacking(key);
@@ -118,7 +120,7 @@ void Pool::State::evict_for_waiters(std::uint32_t needed) {
 
 // A slot stops connecting, however that went.
 void Pool::State::connect_ended(std::uint32_t index) {
-    const SlotId replaced = std::exchange(slots[index].replaces, SlotId{});
+    const SlotId replaced = std::exchange(slot_replaces[index], SlotId{});
     if (replaced == SlotId{}) return;
     --replacing;
     const Slot* old = find(replaced);

@@ -19,35 +19,40 @@ struct ClientKey {
     std::uint64_t hash = 0;
 };
 
-struct Slot {
+// Two cache lines; what only a few slots need lies elsewhere.
+struct alignas(64) Slot {
     SlotState state = SlotState::free;
     SlotEnd end{};  // closing: why
     bool has_opened = false;
     bool is_expired = false;   // its lifetime is over
     bool is_eviction = false;  // closing: for another pool under the Ceiling
+    bool is_lent = false;      // leased: its own lease is held, whatever the shared ones
+    bool has_client = false;   // leased: by a client
+    Priority priority{};       // leased: of the seat
     std::uint32_t generation = 0;
     KeyId key{};
     std::uint32_t epoch = 0;  // of the pool when its connect began; see Pool::reset()
-    Instant since{};          // of the state
-    Instant opened_at{};
-    Instant last_use{};
     ListLinks links;          // of its state's list, in the order of `since`
     ListLinks key_links;      // idle: of its key's list
-    IndexList leases;         // leased: one for each acquire
-    SeatId seat;              // leased
-    Priority priority{};      // leased: of the seat
+    Instant since{};          // of the state
+    Instant last_use{};
+    Instant opened_at{};
     Instant expires = never;  // drawn once, when it opened
-    std::uint32_t expiry_position = UINT32_MAX;
+    std::uint64_t lease_tag = 0;
+    std::uint32_t lease_generation = 0;
+    SeatId seat;                      // leased
+    IndexList shared_leases;          // leased: of a client that acquired more than once
     CircuitBreaker::Attempt attempt;  // connecting
-    SlotId replaces;                  // connecting: this expired one may go when it opens
-    ClientKey client;                 // leased
+    std::uint32_t expiry_position = UINT32_MAX;
 };
+static_assert(sizeof(Slot) == 128);
 
-struct Lease {
+// A further lease of a slot, for a client that has it already.
+struct SharedLease {
     std::uint64_t tag = 0;
     std::uint32_t generation = 0;
     std::uint32_t slot = UINT32_MAX;  // none: free
-    ListLinks links;                  // of its slot's leases
+    ListLinks links;                  // of its slot
 };
 
 struct Key {

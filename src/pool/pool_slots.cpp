@@ -17,13 +17,15 @@ constexpr bool is_live(SlotState state) {
 
 }  // namespace
 
-// The only place where a slot changes its state.
-void Pool::State::set_state(std::uint32_t index, SlotState to) {
+// The only place where a slot changes its state. Inlined, because what lending and giving back do
+// not need falls away where the states are known.
+[[gnu::always_inline]] inline void Pool::State::change_state(std::uint32_t index,
+                                                             SlotState from,
+                                                             SlotState to) {
     Slot& slot = slots[index];
     Key& key = key_of(slot.key);
-    const SlotState from = slot.state;
-    if (index == leak_cursor) leak_cursor = slot.links.next;
-    if (index == abort_cursor) abort_cursor = slot.links.next;
+    if (from == SlotState::leased && index == leak_cursor) leak_cursor = slot.links.next;
+    if (from == SlotState::closing && index == abort_cursor) abort_cursor = slot.links.next;
     if (from == SlotState::free) {
         ++key.uses;
     } else {
@@ -57,6 +59,14 @@ void Pool::State::set_state(std::uint32_t index, SlotState to) {
     }
 }
 
+void Pool::State::set_state(std::uint32_t index, SlotState to) {
+    change_state(index, slots[index].state, to);
+}
+
+void Pool::State::lend(std::uint32_t index) {
+    change_state(index, SlotState::idle, SlotState::leased);
+}
+
 // An open connection that nobody has at the moment: closed if it must not be lent again, else to
 // the place that waits longest for its key, else idle.
 void Pool::State::offer(std::uint32_t index) {
@@ -75,6 +85,8 @@ void Pool::State::offer(std::uint32_t index) {
         close_slot(index, SlotEnd::evicted);
     } else if (!key.waiting.is_empty()) {
         grant(key.waiting.front(), index);
+    } else if (slot.state == SlotState::leased) {
+        change_state(index, SlotState::leased, SlotState::idle);
     } else {
         set_state(index, SlotState::idle);
     }
@@ -89,9 +101,11 @@ void Pool::State::grant(std::uint32_t place_index, std::uint32_t index) {
     name_holder(place.seat, index);
     set_state(index, SlotState::leased);
     if (!place.client.id.empty()) {
-        std::swap(slot.client, place.client);
-        waiting_clients.erase(slot.client.hash, place_index);
-        leased_clients.insert(slot.client.hash, index);
+        waiting_clients.erase(place.client.hash, place_index);
+        leased_clients.insert(place.client.hash, index);
+        std::swap(slot_clients[index], place.client);
+        place.client.id.clear();
+        slot.has_client = true;
     }
     totals.acquired_waited += place.waiters.size();
     totals.acquired_shared += place.waiters.size() - 1;

@@ -48,13 +48,15 @@ struct Pool::State {
                                      SeatId seat);
     [[nodiscard]] Acquired refuse(PoolError error);
     [[nodiscard]] LeaseId make_lease(std::uint32_t slot, std::uint64_t tag);
-    void free_lease(std::uint32_t lease);
+    void free_lease(LeaseId lease);
     SeatId end_leases(std::uint32_t slot);
     void revoke_leases(std::uint32_t slot, PoolError error);
     void close_leased();
 
     // ---- pool_slots.cpp
+    void change_state(std::uint32_t slot, SlotState from, SlotState to);
     void set_state(std::uint32_t slot, SlotState to);
+    void lend(std::uint32_t slot);
     void offer(std::uint32_t slot);
     void grant(std::uint32_t place, std::uint32_t slot);
     void match(KeyId key);
@@ -117,7 +119,7 @@ struct Pool::State {
         return [this](std::uint32_t i) -> ListLinks& { return slots[i].key_links; };
     }
     auto lease_links() {
-        return [this](std::uint32_t i) -> ListLinks& { return leases[i].links; };
+        return [this](std::uint32_t i) -> ListLinks& { return shared_leases[i].links; };
     }
     auto key_links() {
         return [this](std::uint32_t i) -> ListLinks& { return keys[i].links; };
@@ -149,10 +151,28 @@ struct Pool::State {
         Slot& slot = slots[id.index];
         return slot.generation == id.generation && slot.state != SlotState::free ? &slot : nullptr;
     }
-    [[nodiscard]] Lease* find(LeaseId id) {
-        if (id.index >= leases.size()) return nullptr;
-        Lease& lease = leases[id.index];
-        return lease.generation == id.generation && lease.slot != none ? &lease : nullptr;
+    // The slot of a lease: its own, named by the slot's index, or a shared one; none if stale.
+    [[nodiscard]] std::uint32_t slot_of(LeaseId id) const {
+        if (id.index < slots.size()) {
+            const Slot& slot = slots[id.index];
+            return slot.is_lent && slot.lease_generation == id.generation ? id.index : none;
+        }
+        const std::uint32_t index = id.index ^ shared_flag;
+        if (index >= shared_leases.size()) return none;
+        const SharedLease& lease = shared_leases[index];
+        return lease.generation == id.generation ? lease.slot : none;
+    }
+    // visit(LeaseId, tag); it must not change leases.
+    template <class Visit>
+    void for_each_lease(std::uint32_t index, Visit visit) const {
+        const Slot& slot = slots[index];
+        if (slot.is_lent) visit(LeaseId{index, slot.lease_generation}, slot.lease_tag);
+        for (std::uint32_t i = slot.shared_leases.front(); i != none;
+             i = shared_leases[i].links.next)
+            visit(LeaseId{i | shared_flag, shared_leases[i].generation}, shared_leases[i].tag);
+    }
+    [[nodiscard]] static bool is_held(const Slot& slot) {
+        return slot.is_lent || !slot.shared_leases.is_empty();
     }
     [[nodiscard]] Waiter* find(WaiterId id) {
         if (id.index >= waiters.size()) return nullptr;
@@ -160,9 +180,6 @@ struct Pool::State {
         return waiter.generation == id.generation && waiter.place != none ? &waiter : nullptr;
     }
     [[nodiscard]] SlotId id_of(std::uint32_t slot) const { return {slot, slots[slot].generation}; }
-    [[nodiscard]] LeaseId lease_id(std::uint32_t lease) const {
-        return {lease, leases[lease].generation};
-    }
     [[nodiscard]] Key& key_of(KeyId key) { return keys[index_of(key)]; }
     [[nodiscard]] IndexList& list(SlotState state) { return lists[index_of(state)]; }
     [[nodiscard]] std::uint32_t count(SlotState state) const {
@@ -183,6 +200,7 @@ struct Pool::State {
     [[nodiscard]] std::uint64_t hash_of(std::string_view client, KeyId key) const {
         return sip_hash(client, hash_key) + index_of(key) * 0x9e3779b97f4a7c15ull;
     }
+    static constexpr std::uint32_t shared_flag = 1u << 31;  // in the index of a LeaseId
     // What Admission knows a seat's holder by: a slot, or a place.
     static constexpr std::uint64_t slot_flag = std::uint64_t{1} << 32;
     void name_holder(SeatId seat, std::uint32_t slot) {
@@ -216,12 +234,15 @@ struct Pool::State {
     std::uint32_t leak_cursor = none;       // of the leased list: the first that was not reported
     std::uint32_t abort_cursor = none;      // of the closing list: the first that is not aborted
     DeadlineHeap<ExpiryPosition> expiries;  // of open slots
-    ChunkedArray<Lease> leases;
-    IndexPool lease_indexes;
+    ChunkedArray<SharedLease> shared_leases;
+    IndexPool shared_indexes;
+    ChunkedArray<ClientKey> slot_clients;  // leased slots that have a client
+    ChunkedArray<SlotId> slot_replaces;    // connecting: this expired one may go when it opens
     ChunkedArray<Key> keys;
 
     ChunkedArray<Place> places;
     IndexPool place_indexes;
+    std::uint32_t next_place = place_indexes.take();  // of the next acquire that has to wait
     ChunkedArray<Waiter> waiters;
     IndexPool waiter_indexes;
     IndexList order;  // of all waiters, oldest first

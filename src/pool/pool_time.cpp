@@ -88,13 +88,13 @@ void Pool::State::report_leaks() {
            slots[leak_cursor].since + options.leak_detection_threshold <= now) {
         const Slot& slot = slots[leak_cursor];
         ++totals.leaks;
-        for (std::uint32_t i = slot.leases.front(); i != none; i = leases[i].links.next) {
+        for_each_lease(leak_cursor, [&](LeaseId lease, std::uint64_t tag) {
             actions.push_back(PoolAction{.kind = PoolAction::Kind::leaked,
                                          .slot = id_of(leak_cursor),
-                                         .lease = lease_id(i),
-                                         .tag = leases[i].tag,
+                                         .lease = lease,
+                                         .tag = tag,
                                          .delay = now - slot.since});
-        }
+        });
         leak_cursor = slot.links.next;
     }
 }

@@ -142,8 +142,11 @@ void Pool::State::promote(std::uint32_t index, Priority priority) {
 // Every event ends here: whatever became free goes to those who wait, until nothing is left to
 // give.
 void Pool::State::settle() {
-    AdmissionAction action;
-    while (admission.next_action(action)) on_admission(action);
+    // Without shares only waiters make it act.
+    if (!order.is_empty() || options.shares) {
+        AdmissionAction action;
+        while (admission.next_action(action)) on_admission(action);
+    }
     start_connects();
     if (is_closed && !is_drained && used() == 0) {
         is_drained = true;
@@ -167,15 +170,14 @@ void Pool::State::on_admission(const AdmissionAction& action) {
                 requeue(index);
                 return;
             }
-            for (std::uint32_t i = slots[index].leases.front(); i != none;
-                 i = leases[i].links.next) {
+            for_each_lease(index, [&](LeaseId lease, std::uint64_t tag) {
                 actions.push_back(PoolAction{.kind = PoolAction::Kind::notice,
                                              .slot = id_of(index),
-                                             .lease = lease_id(i),
-                                             .tag = leases[i].tag,
+                                             .lease = lease,
+                                             .tag = tag,
                                              .deadline = action.grace_until,
                                              .delay = action.reconnect_delay});
-            }
+            });
             return;
         case AdmissionAction::Kind::revoke:
             revoke_leases(index, PoolError::preempted);
