@@ -243,12 +243,12 @@ class Admission {
     };
     // What is known of the seats of one class, for the choice of a victim.
     struct Holders {
-        IndexList young;      // longest held first
-        IndexList settled;    // longest held first
-        IndexList by_use;     // both, longest unused first
-        IndexList orphaned;   // leaving, and taken for nobody
-        IndexList nominated;  // leaving, taken for a waiter of this class
-        std::uint32_t seats = 0;
+        IndexList young;               // longest held first
+        IndexList settled;             // longest held first
+        IndexList by_use;              // both, longest unused first
+        IndexList orphaned;            // leaving, and taken for nobody
+        IndexList nominated;           // leaving, taken for a waiter of this class
+        std::uint32_t taken_from = 0;  // seats of this class that are nominated for another
     };
 
     OrderLinks order() { return {&seats_}; }
@@ -258,14 +258,19 @@ class Admission {
     void advance(Instant now);
     [[nodiscard]] Seat* find(SeatId id);
     [[nodiscard]] const Waiter* find(WaiterId id) const;
-    [[nodiscard]] bool admits(std::size_t c) const;
+    [[nodiscard]] bool admits(std::size_t c) const {
+        return seats_used_ < seats_max_ && (!options_.shares || leaves_held_seats(c));
+    }
+    [[nodiscard]] bool leaves_held_seats(std::size_t c) const;
     [[nodiscard]] bool is_owed(std::size_t c) const;
     [[nodiscard]] SeatId take_seat(Priority priority, std::uint64_t tag);
     void empty_seat(std::uint32_t index);
+    [[gnu::noinline]] void release_leaving(std::uint32_t index);
     void charge(Seat& seat, std::size_t c);
     void begin_hold(std::uint32_t index);
     void unlink_held(std::uint32_t index);
 
+    [[nodiscard, gnu::noinline]] Verdict wait_or_refuse(const Request& request);
     [[nodiscard]] WaiterId enqueue(const Request& request);
     void remove_waiter(std::uint32_t index);
     [[nodiscard]] AdmissionAction end_of_wait(std::uint32_t index, AdmissionAction::Kind kind);
@@ -310,7 +315,8 @@ class Admission {
     Instant budget_schedule_;
 
     ChunkedArray<Seat> seats_;
-    IndexPool seat_indexes_;
+    std::uint32_t seats_made_ = 0;      // all indexes ever taken are below this
+    std::uint32_t first_empty_ = none;  // the empty ones, linked by order.next
     ChunkedArray<Waiter> waiters_;
     IndexPool waiter_indexes_;
     DeadlineHeap<HeapPosition> deadlines_;

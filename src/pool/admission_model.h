@@ -50,6 +50,9 @@ class AdmissionModel {
     [[nodiscard]] std::uint32_t used(std::size_t c) const {
         return count([c](const Seat& seat) { return seat.charged() == c; });
     }
+    [[nodiscard]] std::uint32_t held(std::size_t c) const {
+        return count([c](const Seat& seat) { return seat.own == c; });
+    }
     [[nodiscard]] std::uint32_t taken(std::size_t c) const {
         return count([c](const Seat& seat) { return seat.taker == c; });
     }

@@ -99,7 +99,9 @@ bool Admission::preempt_one(AdmissionAction& action) {
 }
 
 void Admission::nominate(std::uint32_t index, std::size_t c) {
-    charge(seats_[index], c);
+    Seat& seat = seats_[index];
+    charge(seat, c);
+    ++holders_[index_of(seat.priority)].taken_from;
     holders_[c].nominated.push_back(order(), index);
 }
 
@@ -124,9 +126,11 @@ void Admission::drop_excess_nominations(std::size_t c) {
     while (nominated.size() > queues_[c].size()) {
         const std::uint32_t index = nominated.back();
         Seat& seat = seats_[index];
+        const std::size_t own = index_of(seat.priority);
         nominated.remove(order(), index);
-        charge(seat, index_of(seat.priority));
-        holders_[index_of(seat.priority)].orphaned.push_back(order(), index);
+        charge(seat, own);
+        --holders_[own].taken_from;
+        holders_[own].orphaned.push_back(order(), index);
     }
 }
 

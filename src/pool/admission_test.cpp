@@ -154,6 +154,7 @@ struct Pair {
         std::uint64_t waiting = 0;
         for (std::size_t c = 0; c < priority_count; ++c) {
             RC_ASSERT(figures.used[c] == model.used(c));
+            RC_ASSERT(figures.seats[c] == model.held(c));
             RC_ASSERT(figures.nominations[c] == model.taken(c));
             RC_ASSERT(figures.waiting[c] == model.waiters[c].size());
             waiting += figures.waiting[c];
