@@ -42,6 +42,7 @@ Pool::State::State(const PoolOptions& options_in,
       deadlines(DeadlinePosition{&waiters}),
       connect_after(now_in) {
     WSPOOL_ASSERT(check(options));
+    always_settles = options.shares || options.min_idle > 0 || ceiling != nullptr;
     if (!options.has_histograms) return;
     before = std::make_unique<PoolHistograms>();
     interval = std::make_unique<PoolHistograms>();
@@ -119,30 +120,31 @@ Acquired Pool::State::acquire_shared(const AcquireRequest& request, bool& is_new
 }
 
 Acquired Pool::State::acquire_new(const AcquireRequest& request) {
-    const std::uint32_t index = next_place;
     const Verdict verdict = admission.request(
-        Request{.priority = request.priority, .tag = index, .is_returning = request.is_returning},
+        Request{
+            .priority = request.priority, .tag = next_place, .is_returning = request.is_returning},
         now);
-    const bool is_seated = verdict.kind == Verdict::Kind::seated;
     const Key& key = key_of(request.key);
-    PoolError why_not = PoolError::count_;
-    if (is_seated && !key.idle.is_empty() && key.waiting.is_empty()) {
+    if (verdict.kind == Verdict::Kind::seated && key.waiting.is_empty() && !key.idle.is_empty()) {
         const std::uint32_t slot = pick_idle(key);
         // Who may not wait takes the risk that it is dead.
-        if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_) {
+        if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_)
             return lease_now(slot, request, verdict.seat);
-        }
-    } else if (is_seated && fails_fast(key)) {
-        why_not = PoolError::circuit_open;
     }
-    if (why_not == PoolError::count_) why_not = why_not_wait(request);
+    return wait_or_fail(request, verdict);
+}
+
+Acquired Pool::State::wait_or_fail(const AcquireRequest& request, const Verdict& verdict) {
+    const bool is_seated = verdict.kind == Verdict::Kind::seated;
+    const PoolError why_not = is_seated && fails_fast(key_of(request.key)) ? PoolError::circuit_open
+                                                                           : why_not_wait(request);
     if (why_not != PoolError::count_) {
         if (is_seated) admission.release(verdict.seat, now);
         if (!is_seated) admission.cancel(verdict.waiter, now);
         settle();
         return refuse(why_not);
     }
-
+    const std::uint32_t index = next_place;
     next_place = place_indexes.take();
     places.grow_to(index);
     Place& place = places[index];
@@ -169,17 +171,19 @@ Acquired Pool::State::lease_now(std::uint32_t index, const AcquireRequest& reque
     name_holder(seat, index);
     lend(index);
     if (!request.client.empty()) {
-        ClientKey& client = slot_clients[index];
-        client.id = request.client;
-        client.hash = hash_of(request.client, request.key);
-        leased_clients.insert(client.hash, index);
-        slot.has_client = true;
+        slot_clients[index] = {std::string(request.client), hash_of(request.client, request.key)};
+        bind_client(index);
     }
     ++totals.acquired_direct;
     record_acquire(Duration::zero());
     return Acquired{.kind = Acquired::Kind::leased,
                     .lease = make_lease(index, request.tag),
                     .slot = id_of(index)};
+}
+
+void Pool::State::bind_client(std::uint32_t index) {
+    leased_clients.insert(slot_clients[index].hash, index);
+    slots[index].has_client = true;
 }
 
 Acquired Pool::State::refuse(PoolError error) {

@@ -102,10 +102,9 @@ void Pool::State::grant(std::uint32_t place_index, std::uint32_t index) {
     set_state(index, SlotState::leased);
     if (!place.client.id.empty()) {
         waiting_clients.erase(place.client.hash, place_index);
-        leased_clients.insert(place.client.hash, index);
         std::swap(slot_clients[index], place.client);
         place.client.id.clear();
-        slot.has_client = true;
+        bind_client(index);
     }
     totals.acquired_waited += place.waiters.size();
     totals.acquired_shared += place.waiters.size() - 1;

@@ -43,9 +43,12 @@ struct Pool::State {
     // ---- pool.cpp
     [[nodiscard]] Acquired acquire_shared(const AcquireRequest& request, bool& is_new);
     [[nodiscard]] Acquired acquire_new(const AcquireRequest& request);
+    [[nodiscard, gnu::noinline]] Acquired wait_or_fail(const AcquireRequest& request,
+                                                       const Verdict& verdict);
     [[nodiscard]] Acquired lease_now(std::uint32_t slot,
                                      const AcquireRequest& request,
                                      SeatId seat);
+    void bind_client(std::uint32_t slot);
     [[nodiscard]] Acquired refuse(PoolError error);
     [[nodiscard]] LeaseId make_lease(std::uint32_t slot, std::uint64_t tag);
     void free_lease(LeaseId lease);
@@ -81,7 +84,7 @@ struct Pool::State {
     void on_seated(std::uint32_t place, SeatId seat);
     void requeue(std::uint32_t place);
     void promote(std::uint32_t place, Priority priority);
-    void settle();
+    void settle_all();
     void on_admission(const AdmissionAction& action);
 
     // ---- pool_connects.cpp
@@ -142,6 +145,10 @@ struct Pool::State {
         std::uint32_t& operator()(std::uint32_t i) const { return (*slots)[i].expiry_position; }
     };
 
+    // Every event ends here.
+    void settle() {
+        if (!order.is_empty() || always_settles || is_closed) settle_all();
+    }
     // Time does not run backwards, whatever the caller says.
     void advance(Instant to) {
         if (to > now) now = to;
@@ -225,6 +232,7 @@ struct Pool::State {
     std::uint32_t epoch = 0;
     bool is_closed = false;
     bool is_drained = false;
+    bool always_settles = false;  // else, when nobody waits, there is nothing to settle
     Instant drain_deadline = never;
 
     ChunkedArray<Slot> slots;

@@ -139,14 +139,10 @@ void Pool::State::promote(std::uint32_t index, Priority priority) {
     if (verdict.kind == Verdict::Kind::queued) place.request = verdict.waiter;
 }
 
-// Every event ends here: whatever became free goes to those who wait, until nothing is left to
-// give.
-void Pool::State::settle() {
-    // Without shares only waiters make it act.
-    if (!order.is_empty() || options.shares) {
-        AdmissionAction action;
-        while (admission.next_action(action)) on_admission(action);
-    }
+// Whatever became free goes to those who wait, until nothing is left to give.
+void Pool::State::settle_all() {
+    AdmissionAction action;
+    while (admission.next_action(action)) on_admission(action);
     start_connects();
     if (is_closed && !is_drained && used() == 0) {
         is_drained = true;
