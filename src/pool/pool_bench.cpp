@@ -14,16 +14,16 @@ std::uint64_t allocations = 0;
 }  // namespace
 
 // Counts what is allocated, so that "no allocation" is measured and not believed.
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
     ++allocations;
     void* memory = std::malloc(size);
     if (memory == nullptr) std::abort();
     return memory;
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
     std::free(memory);
 }
-void operator delete(void* memory, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
     std::free(memory);
 }
 

@@ -11,10 +11,14 @@ void Pool::check_invariants() const {
 
 void Pool::State::check_invariants() const {
     admission.check_invariants();
-    struct KeyCount {
-        std::uint32_t idle = 0, pending = 0, live = 0, waiting = 0, uses = 0;
-    };
-    std::vector<KeyCount> counted(keys.size());
+    std::vector<Key> counted(keys.size());
+    check_slots(counted);
+    check_places(counted);
+    check_keys(counted);
+}
+
+// Counts into `counted` as well: uses, pending and live.
+void Pool::State::check_slots(std::vector<Key>& counted) const {
     std::array<std::uint32_t, static_cast<std::size_t>(SlotState::count_)> states{};
     std::uint32_t shared = 0;
     std::uint32_t clients = 0;
@@ -23,6 +27,7 @@ void Pool::State::check_invariants() const {
         const Slot& slot = slots[i];
         ++states[index_of(slot.state)];
         const bool is_leased = slot.state == SlotState::leased;
+        const bool is_validating = slot.state == SlotState::validating;
         WSPOOL_ASSERT(is_leased == is_held(slot));
         WSPOOL_ASSERT(is_leased == (slot.seat != SeatId{}));
         WSPOOL_ASSERT(is_leased || !slot.has_client);
@@ -30,29 +35,27 @@ void Pool::State::check_invariants() const {
         shared += slot.shared_leases.size();
         clients += slot.has_client;
         standing_in += slot_replaces[i] != SlotId{};
-        if (slot.state == SlotState::free) continue;
-        KeyCount& key = counted[index_of(slot.key)];
-        ++key.uses;
-        key.idle += slot.state == SlotState::idle;
-        key.pending += slot.state == SlotState::connecting || slot.state == SlotState::validating;
-        key.live +=
-            slot.state == SlotState::validating || slot.state == SlotState::idle || is_leased;
+        Key& key = counted[index_of(slot.key)];
+        key.uses += slot.state != SlotState::free;
+        key.pending += slot.state == SlotState::connecting || is_validating;
+        key.live += slot.state == SlotState::idle || is_leased || is_validating;
     }
     for (std::size_t state = 1; state < states.size(); ++state)
         WSPOOL_ASSERT(states[state] == lists[state].size());
     WSPOOL_ASSERT(shared == shared_indexes.used());
     WSPOOL_ASSERT(clients == leased_clients.size());
     WSPOOL_ASSERT(standing_in == replacing);
+    expiries.check_invariants();
+}
 
+void Pool::State::check_places(std::vector<Key>& counted) const {
     std::uint32_t seated = 0;
     std::uint32_t queued = 0;
     std::uint32_t waiting = 0;
     for (std::uint32_t i = 0; i < place_indexes.end(); ++i) {
         if (i >= places.size() || places[i].state == Place::State::free) continue;
         const Place& place = places[i];
-        KeyCount& key = counted[index_of(place.key)];
-        ++key.uses;
-        key.waiting += place.state == Place::State::seated;
+        ++counted[index_of(place.key)].uses;
         seated += place.state == Place::State::seated;
         queued += place.state == Place::State::queued;
         waiting += place.waiters.size();
@@ -60,29 +63,36 @@ void Pool::State::check_invariants() const {
     }
     WSPOOL_ASSERT(waiting == order.size());
     WSPOOL_ASSERT(waiting == waiter_indexes.used());
+    deadlines.check_invariants();
     const AdmissionFigures figures = admission.figures(now);
     WSPOOL_ASSERT(figures.seats_used == seated + count(SlotState::leased));
     std::uint32_t queued_there = 0;
+    std::uint32_t seated_here = 0;
     for (const std::uint32_t n : figures.waiting) queued_there += n;
+    for (std::uint32_t i = 0; i < keys.size(); ++i) seated_here += keys[i].waiting.size();
     WSPOOL_ASSERT(queued_there == queued);
+    WSPOOL_ASSERT(seated_here == seated);
+}
 
+void Pool::State::check_keys(const std::vector<Key>& counted) const {
     std::uint32_t lacks = 0;
+    std::uint32_t idle = 0;
     for (std::uint32_t i = 0; i < keys.size(); ++i) {
         const Key& key = keys[i];
-        const KeyCount& count = counted[i];
-        WSPOOL_ASSERT(key.idle.size() == count.idle && key.pending == count.pending);
-        WSPOOL_ASSERT(key.live == count.live && key.uses == count.uses);
-        WSPOOL_ASSERT(key.waiting.size() == count.waiting);
-        WSPOOL_ASSERT(count.idle == 0 || count.waiting <= count.pending);
-        WSPOOL_ASSERT(key.lacking == std::max(count.waiting, count.pending) - count.pending);
+        WSPOOL_ASSERT(key.pending == counted[i].pending);
+        WSPOOL_ASSERT(key.live == counted[i].live);
+        WSPOOL_ASSERT(key.uses == counted[i].uses);
+        WSPOOL_ASSERT(key.idle.is_empty() || key.waiting.size() <= key.pending);
+        WSPOOL_ASSERT(key.lacking == std::max(key.waiting.size(), key.pending) - key.pending);
         lacks += key.lacking;
+        idle += key.idle.size();
     }
     WSPOOL_ASSERT(lacks == lacking);
+    WSPOOL_ASSERT(idle == count(SlotState::idle));
     // Whatever is lacking is on its way, as far as the limits allow.
-    const bool has_room = used() < max_size && ceiling == nullptr;
-    WSPOOL_ASSERT(lacking + spare_lacking() == 0 || !has_room || !may_connect());
-    WSPOOL_ASSERT(lacking == 0 || !may_connect() || staying() <= max_size - 1 ||
-                  this->count(SlotState::idle) == 0);
+    if (ceiling != nullptr || !may_connect()) return;
+    WSPOOL_ASSERT(lacking + spare_lacking() == 0 || used() >= max_size);
+    WSPOOL_ASSERT(lacking == 0 || staying() < max_size || idle == 0);
 }
 
 }  // namespace wspool::pool

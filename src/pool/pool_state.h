@@ -113,6 +113,9 @@ struct Pool::State {
 
     // ---- pool_check.cpp
     void check_invariants() const;
+    void check_slots(std::vector<Key>& counted) const;
+    void check_places(std::vector<Key>& counted) const;
+    void check_keys(const std::vector<Key>& counted) const;
 
     // ---- small
     auto slot_links() {
