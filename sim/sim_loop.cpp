@@ -54,6 +54,7 @@ SimLoop::Slot* SimLoop::find(io::StreamId stream) {
 Result<io::StreamId> SimLoop::listen(const io::Address& address,
                                      const io::ListenOptions& options,
                                      std::uint64_t owner) {
+    if (options.tls != nullptr) return io::refuse_tls();
     const io::StreamId id = make(Kind::listener, owner);
     Slot& slot = slots_[id.index];
     slot.address = address;
@@ -68,7 +69,10 @@ Result<io::StreamId> SimLoop::listen(const io::Address& address,
     return id;
 }
 
-Result<io::StreamId> SimLoop::connect(const io::Address& address, std::uint64_t owner) {
+Result<io::StreamId> SimLoop::connect(const io::Address& address,
+                                      std::uint64_t owner,
+                                      const io::ConnectOptions& options) {
+    if (options.tls != nullptr) return io::refuse_tls();
     const io::StreamId id = make(Kind::stream, owner);
     Slot& slot = slots_[id.index];
     slot.is_connecting = true;

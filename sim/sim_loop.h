@@ -35,7 +35,8 @@ class SimLoop final : public io::Loop {
                                               const io::ListenOptions& options,
                                               std::uint64_t owner) override;
     [[nodiscard]] Result<io::StreamId> connect(const io::Address& address,
-                                               std::uint64_t owner) override;
+                                               std::uint64_t owner,
+                                               const io::ConnectOptions& options = {}) override;
     [[nodiscard]] Result<io::StreamId> watch(int fd, std::uint64_t owner) override;
     [[nodiscard]] Result<io::Address> local_address(io::StreamId stream) const override;
     [[nodiscard]] Result<io::Address> peer_address(io::StreamId stream) const override;

@@ -51,6 +51,10 @@ Result<ChosenLoop> make_epoll_loop(Duration batch_wait, std::string reason) {
 
 }  // namespace
 
+tl::unexpected<Error> refuse_tls() {
+    return fail("this loop speaks no TLS; put a TlsLoop over it (io/tls_loop.h)");
+}
+
 Result<ChosenLoop> make_loop(const LoopOptions& options) {
     if (options.choice == LoopChoice::epoll) {
         return make_epoll_loop(options.batch_wait, "epoll: as asked");

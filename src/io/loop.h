@@ -8,15 +8,16 @@
 //   while (loop.next_event(event)) …            each ready stream is received from once
 //   … send(), close() …                         queued; they happen in the next wait()
 //
-// Rules that all three implementations keep (UringLoop, EpollLoop, SimLoop pass one contract
-// suite):
+// Rules that all implementations keep (UringLoop, EpollLoop, SimLoop, and TlsLoop over the first
+// two pass one contract suite):
 //   1. At most one send() per stream between two wait()s: a second could overtake the rest of a
 //   first.
 //   2. Sends are synchronous in effect: when wait() returns, a send was taken whole, or is listed
 //   in
 //      short_sends(). Nothing refers to its bytes any more.
 //   3. After a short send the stream is blocked: send() must not be called until `writable`
-//   arrived.
+//   arrived. A stream may be blocked although all of its bytes were taken (over TLS the rest is the
+//   loop's to deliver): closing it before `writable` throws away what is left over.
 //   4. Readiness is edge-triggered inside and level-triggered outside: a stream that was not read
 //   to the
 //      end comes again in the next turn without a new packet, and wait() then does not block.
@@ -39,6 +40,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace wspool::io {
 
@@ -48,6 +50,11 @@ inline constexpr std::size_t receive_slack =
 inline constexpr int accepts_max = 64;
 inline constexpr std::size_t send_pieces_max = 8;
 inline constexpr std::size_t send_size_max = 256 * 1024;
+// What a loop takes from another loop that wraps what it was given: records of TLS, handshakes.
+inline constexpr std::size_t wrapped_send_size_max = send_size_max + 16 * 1024;
+
+class TlsClient;
+class TlsServer;
 
 // Names one stream, listener or watched descriptor of one loop; a stale id is recognised, not
 // followed.
@@ -58,14 +65,15 @@ struct StreamId {
 };
 
 enum class EventKind : std::uint8_t {
-    accepted,        // `stream` is new; `owner` is the listener's. Give it its own with set_owner()
+    accepted,        // `stream` is new, from `listener`, whose owner it has: use set_owner(). Over
+                     // TLS the handshake comes after it: sends until then are short
     accept_refused,  // no descriptor was left: the connection was answered with
                      // ListenOptions::refusal
     accept_paused,   // nor could it be answered; the listener rests 100 ms or until a stream closes
-    connected,       // connect() succeeded; the stream may send
+    connected,       // connect() succeeded, the handshake of TLS included; the stream may send
     received,        // `bytes`
-    ended,           // the peer will send no more (FIN)
-    failed,          // `error` is the errno; for connect(), why it failed
+    ended,           // the peer will send no more (FIN; over TLS its close_notify, or FIN alone)
+    failed,          // `error` is the errno, and `text` a sentence where there is more to say
     writable,        // after a short send: there is room again
     readable,        // a watched descriptor is readable
 };
@@ -77,12 +85,14 @@ struct Event {
     MutableBytes
         bytes;  // `received`: valid, and ours to change, until the next next_event() or wait()
     int error = 0;
+    StreamId listener;      // `accepted`
+    std::string_view text;  // `failed`: valid as long as `bytes`; empty where errno says it all
 };
 
 struct ShortSend {
     StreamId stream;
     std::uint64_t owner;
-    std::size_t sent;  // bytes taken before the kernel refused
+    std::size_t sent;  // bytes taken before the kernel refused; all of them: see rule 3
     int error;         // 0: blocked, `writable` will follow; else an errno: the stream is broken
 };
 
@@ -90,7 +100,13 @@ struct ListenOptions {
     int backlog = 4096;
     int send_buffer = 0;      // SO_SNDBUF in bytes; 0 leaves the kernel's autotuning
     Duration user_timeout{};  // TCP_USER_TIMEOUT; 0 leaves the kernel's
-    std::string refusal;      // sent to who cannot be taken for want of descriptors
+    std::string refusal;      // sent to who cannot be taken for want of descriptors; not over TLS
+    const TlsServer* tls = nullptr;  // streams speak TLS; needed only during the call
+};
+
+struct ConnectOptions {
+    const TlsClient* tls = nullptr;  // the stream speaks TLS; needed only during the call
+    std::string server_name;         // with `tls`: host name or numeric address to be verified
 };
 
 enum class CloseMode : std::uint8_t {
@@ -121,8 +137,10 @@ class Loop {
                                                   const ListenOptions& options,
                                                   std::uint64_t owner) = 0;
     // Starts to connect: `connected` or `failed` follows. Sends before that are an error of the
-    // caller.
-    [[nodiscard]] virtual Result<StreamId> connect(const Address& address, std::uint64_t owner) = 0;
+    // caller. Only a TlsLoop speaks TLS; the others refuse such options with a sentence.
+    [[nodiscard]] virtual Result<StreamId> connect(const Address& address,
+                                                   std::uint64_t owner,
+                                                   const ConnectOptions& options = {}) = 0;
     // Reports `readable` (level-triggered) for a descriptor that stays the caller's: signals,
     // stdin.
     [[nodiscard]] virtual Result<StreamId> watch(int fd, std::uint64_t owner) = 0;
@@ -158,6 +176,9 @@ struct ChosenLoop {
     std::unique_ptr<Loop> loop;
     std::string reason;  // one sentence: why this one
 };
+
+// What a loop without TLS says to who asks for it.
+[[nodiscard]] tl::unexpected<Error> refuse_tls();
 
 // Makes the loop asked for; `automatic` takes io_uring where a real no-op went through it, else
 // epoll.

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ struct Side {
     int ends = 0;
     int writables = 0;
     std::vector<int> failures;
+    std::string failure_text;
     std::vector<int> send_errors;
     std::size_t short_sends = 0;
     bool received_after_end = false;
@@ -90,7 +92,7 @@ class LoopDriver {
     [[nodiscard]] Side* connect(const Address& address) {
         sides.emplace_back();
         Side& side = sides.back();
-        auto made = loop_.connect(address, sides.size());
+        auto made = loop_.connect(address, sides.size(), connect_options);
         if (!made) return nullptr;
         side.id = *made;
         side.open = true;
@@ -102,8 +104,11 @@ class LoopDriver {
         const std::size_t accepted_before = accepted.size();
         Side* client = connect(listen_address);
         if (client == nullptr) return {};
-        if (!until([&] { return client->connects == 1 && accepted.size() > accepted_before; }))
-            return {};
+        const auto is_made = [&] {
+            return client->connects == 1 && accepted.size() > accepted_before &&
+                   is_ready(accepted.back()->id);
+        };
+        if (!until(is_made)) return {};
         return {client, accepted.back()};
     }
 
@@ -122,6 +127,9 @@ class LoopDriver {
 
     static constexpr std::uint64_t listener_owner = UINT64_MAX;
 
+    ConnectOptions connect_options;
+    // Whether what is sent on an accepted stream would be taken.
+    std::function<bool(StreamId)> is_ready = [](StreamId) { return true; };
     StreamId listener;
     Address listen_address;
     std::deque<Side> sides;  // owner of side i: i + 1
@@ -207,6 +215,7 @@ class LoopDriver {
                 break;
             case EventKind::failed:
                 side.failures.push_back(event.error);
+                side.failure_text = event.text;
                 break;
             case EventKind::writable:
                 ++side.writables;

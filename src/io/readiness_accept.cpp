@@ -60,6 +60,7 @@ int accept_one(int fd) {
 Result<StreamId> ReadinessLoop::listen(const Address& address,
                                        const ListenOptions& options,
                                        std::uint64_t owner) {
+    if (options.tls != nullptr) return refuse_tls();
     auto fd = open_listener(address, options);
     if (!fd) return tl::unexpected(fd.error());
     const StreamId id = add(StreamKind::listener, *fd, owner);
@@ -121,6 +122,7 @@ bool ReadinessLoop::adopt(std::uint32_t index, int fd, Event& event) {
     }
     table_[id.index].set(StreamFlag::armed);
     fill(event, EventKind::accepted, id.index);
+    event.listener = table_.id(index);
     return true;
 }
 

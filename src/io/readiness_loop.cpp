@@ -232,7 +232,7 @@ bool ReadinessLoop::visit_watch(std::uint32_t index, Event& event) {
 }
 
 void ReadinessLoop::fill(Event& event, EventKind kind, std::uint32_t index, int error) {
-    event = Event{kind, table_.id(index), table_[index].owner, {}, error};
+    event = Event{kind, table_.id(index), table_[index].owner, {}, error, {}, {}};
 }
 
 void ReadinessLoop::fail_stream(Event& event, std::uint32_t index, int error) {

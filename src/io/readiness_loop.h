@@ -49,7 +49,9 @@ class ReadinessLoop : public Loop {
     [[nodiscard]] Result<StreamId> listen(const Address& address,
                                           const ListenOptions& options,
                                           std::uint64_t owner) final;
-    [[nodiscard]] Result<StreamId> connect(const Address& address, std::uint64_t owner) final;
+    [[nodiscard]] Result<StreamId> connect(const Address& address,
+                                           std::uint64_t owner,
+                                           const ConnectOptions& options) final;
     [[nodiscard]] Result<StreamId> watch(int fd, std::uint64_t owner) final;
     [[nodiscard]] Result<Address> local_address(StreamId stream) const final;
     [[nodiscard]] Result<Address> peer_address(StreamId stream) const final;

@@ -18,7 +18,10 @@ StreamId ReadinessLoop::add(StreamKind kind, int fd, std::uint64_t owner) {
     return table_.id(table_.acquire(kind, fd, owner));
 }
 
-Result<StreamId> ReadinessLoop::connect(const Address& address, std::uint64_t owner) {
+Result<StreamId> ReadinessLoop::connect(const Address& address,
+                                        std::uint64_t owner,
+                                        const ConnectOptions& options) {
+    if (options.tls != nullptr) return refuse_tls();
     auto begun = begin_connect(address);
     if (!begun) return tl::unexpected(begun.error());
     const int fd = begun->error != 0 ? -begun->error : begun->fd;
@@ -106,7 +109,7 @@ void ReadinessLoop::send(StreamId stream, std::span<const ByteView> pieces) {
         filled[count++] = piece;
         size += piece.size();
     }
-    WSPOOL_ASSERT(size <= send_size_max);
+    WSPOOL_ASSERT(size <= wrapped_send_size_max);
     if (count == 0) return;
     slot->set(StreamFlag::sent);
     sent_.push_back(stream.index);

@@ -172,12 +172,12 @@ void Engine::State::on_ended(Session& session) {
     }
 }
 
-// The stream is broken in both directions.
-void Engine::State::on_lost(Session& session) {
+// The stream is broken in both directions; `sentence` says why where the loop knows.
+void Engine::State::on_lost(Session& session, std::string_view sentence) {
     if (session.phase == Phase::request) counters.add(metrics::RejectReason::peer_lost);
     if (session.phase == Phase::connecting || session.phase == Phase::response) {
-        client_failures.push_back(
-            {id_of(session), session.tag, "the connection was reset during the handshake"});
+        if (sentence.empty()) sentence = "the connection was reset during the handshake";
+        client_failures.push_back({id_of(session), session.tag, std::string(sentence)});
     }
     report_closed(session, CloseReason::peer_lost, ws::CloseCode::abnormal, {});
     release(session, io::CloseMode::reset);
@@ -197,7 +197,8 @@ void Engine::State::linger(Session& session, bool shuts_write) {
 }
 
 void Engine::State::finish_lingering(Session& session) {
-    if (session.outbox != nullptr) return;  // to be flushed first
+    // To be flushed first; a stream that is blocked holds bytes of ours even when all were taken.
+    if (session.outbox != nullptr || session.is_blocked) return;
     if (session.has_ended) {
         release(session, io::CloseMode::graceful);
     } else if (session.shuts_write) {

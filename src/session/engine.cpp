@@ -142,12 +142,12 @@ bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
             return false;
         case io::EventKind::failed:
             if (session->phase == Phase::connecting) {
-                return fail_client(
-                    *session,
-                    std::string("connecting failed: ") + std::strerror(io_event.error),
-                    event);
+                std::string sentence = io_event.text.empty() ? std::string("connecting failed: ") +
+                                                                   std::strerror(io_event.error)
+                                                             : std::string(io_event.text);
+                return fail_client(*session, std::move(sentence), event);
             }
-            on_lost(*session);
+            on_lost(*session, io_event.text);
             return false;
         case io::EventKind::writable:
             on_writable(*session);
@@ -395,8 +395,9 @@ Instant Engine::now() const {
     return state_->loop.now();
 }
 
-Result<io::Address> Engine::listen(const io::Address& address) {
+Result<io::Address> Engine::listen(const io::Address& address, const io::TlsServer* tls) {
     io::ListenOptions options;
+    options.tls = tls;
     options.send_buffer = state_->options.send_buffer;
     options.user_timeout = state_->options.write_timeout + std::chrono::seconds(10);
     options.refusal = http::make_response(
@@ -408,10 +409,11 @@ Result<io::Address> Engine::listen(const io::Address& address) {
 
 Result<SessionId> Engine::connect(const io::Address& address,
                                   const ws::ClientHandshake& handshake,
-                                  std::uint64_t tag) {
+                                  std::uint64_t tag,
+                                  const io::ConnectOptions& options) {
     auto request = ws::make_upgrade_request(handshake);
     if (!request) return tl::unexpected(request.error());
-    const auto stream = state_->loop.connect(address, 0);
+    const auto stream = state_->loop.connect(address, 0, options);
     if (!stream) return tl::unexpected(stream.error());
     Session& session = state_->sessions[state_->make_session(*stream, true, Phase::connecting)];
     session.tag = tag;

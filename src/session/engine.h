@@ -110,12 +110,15 @@ class Engine {
 
     [[nodiscard]] Instant now() const;
 
-    // Listens; returns the address with the port taken.
-    [[nodiscard]] Result<io::Address> listen(const io::Address& address);
-    // Connects as a client; `opened` or `failed` follows.
+    // Listens; returns the address with the port taken. With `tls` (on a TlsLoop) for wss://.
+    [[nodiscard]] Result<io::Address> listen(const io::Address& address,
+                                             const io::TlsServer* tls = nullptr);
+    // Connects as a client; `opened` or `failed` follows. `options` ask for TLS (on a TlsLoop); the
+    // name to verify is theirs, the Host header the handshake's.
     [[nodiscard]] Result<SessionId> connect(const io::Address& address,
                                             const ws::ClientHandshake& handshake,
-                                            std::uint64_t tag);
+                                            std::uint64_t tag,
+                                            const io::ConnectOptions& options = {});
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
 
     // Flushes, then waits for events, at most until `deadline`.

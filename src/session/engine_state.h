@@ -166,7 +166,7 @@ struct Engine::State {
     void on_peer_close(Session& session, ws::CloseCode code, ByteView text);
     void on_failure(Session& session, ws::Failure failure);
     void on_ended(Session& session);
-    void on_lost(Session& session);
+    void on_lost(Session& session, std::string_view sentence = {});
     void fail_open(Session& session,
                    ws::CloseCode code,
                    std::string_view text,

@@ -1,7 +1,10 @@
-// The engine against itself over loopback, on both of the kernel's loops: a server engine and a
-// client engine pumped in turns by one thread, and raw streams where a peer must misbehave.
+// The engine against itself over loopback, on both of the kernel's loops, without TLS and with it:
+// a server engine and a client engine pumped in turns by one thread, and raw streams where a peer
+// must misbehave.
 #include "session/engine.h"
 
+#include "io/tls_loop.h"
+#include "io/tls_test_certificates.h"
 #include "ws/frame.h"
 #include "ws/mask.h"
 
@@ -35,17 +38,32 @@ std::string masked_frame(ws::Opcode opcode, std::string payload, bool is_final =
     return std::string(as_text({head.data(), size})) + payload;
 }
 
-class EngineTest : public testing::TestWithParam<io::LoopChoice> {
+struct Way {
+    io::LoopChoice choice;
+    bool has_tls;
+};
+
+class EngineTest : public testing::TestWithParam<Way> {
   protected:
+    static std::unique_ptr<io::Loop> make_loop() {
+        auto made = io::make_loop({GetParam().choice, {}});
+        EXPECT_TRUE(made);
+        if (!GetParam().has_tls) return std::move(made->loop);
+        return std::make_unique<io::TlsLoop>(std::move(made->loop));
+    }
+
+    static io::ConnectOptions connect_options(const std::string& name = "localhost") {
+        if (!GetParam().has_tls) return {};
+        return {&io::test_client(), name};
+    }
+
     void start(EngineOptions server_options = {}, EngineOptions client_options = {}) {
-        auto server = io::make_loop({GetParam(), {}});
-        auto client = io::make_loop({GetParam(), {}});
-        ASSERT_TRUE(server && client);
-        server_loop_ = std::move(server->loop);
-        client_loop_ = std::move(client->loop);
+        server_loop_ = make_loop();
+        client_loop_ = make_loop();
         server_.emplace(*server_loop_, server_options, entropy_, server_counters_);
         client_.emplace(*client_loop_, client_options, entropy_, client_counters_);
-        auto address = server_->listen(*io::parse_address("127.0.0.1:0"));
+        auto address = server_->listen(*io::parse_address("127.0.0.1:0"),
+                                       GetParam().has_tls ? &io::test_server() : nullptr);
         ASSERT_TRUE(address) << address.error().message;
         address_ = *address;
     }
@@ -124,7 +142,7 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
         handshake.target = "/";
         handshake.key = ws::make_key(entropy_);
         handshake.offer_deflate = offer_deflate;
-        const auto session = client_->connect(address_, handshake, 3);
+        const auto session = client_->connect(address_, handshake, 3, connect_options());
         EXPECT_TRUE(session);
         const std::size_t before = opened_;
         EXPECT_TRUE(run_until([&] { return opened_ > before; }));
@@ -136,9 +154,9 @@ class EngineTest : public testing::TestWithParam<io::LoopChoice> {
     std::string talk(std::string_view bytes,
                      const std::function<bool(const std::string&)>& done,
                      std::size_t piece_size = SIZE_MAX) {
-        auto made = io::make_loop({GetParam(), {}});
-        io::Loop& loop = *made->loop;
-        const auto stream = loop.connect(address_, 0);
+        const std::unique_ptr<io::Loop> made = make_loop();
+        io::Loop& loop = *made;
+        const auto stream = loop.connect(address_, 0, connect_options());
         EXPECT_TRUE(stream);
         std::string answer;
         bool is_connected = false;
@@ -379,10 +397,53 @@ TEST_P(EngineTest, a_refused_connection_is_reported_as_a_sentence) {
     handshake.host = "localhost";
     handshake.target = "/";
     handshake.key = ws::make_key(entropy_);
-    const auto session = client_->connect(*io::parse_address("127.0.0.1:1"), handshake, 0);
+    const auto session =
+        client_->connect(*io::parse_address("127.0.0.1:1"), handshake, 0, connect_options());
     ASSERT_TRUE(session);
     ASSERT_TRUE(run_until([&] { return !failures_.empty(); }));
     EXPECT_NE(failures_[0].find("refused"), std::string::npos) << failures_[0];
+}
+
+TEST_P(EngineTest, why_the_handshake_of_tls_failed_is_reported_as_a_sentence) {
+    if (!GetParam().has_tls) return;
+    start();
+    ws::ClientHandshake handshake;
+    handshake.host = "localhost";
+    handshake.target = "/";
+    handshake.key = ws::make_key(entropy_);
+    ASSERT_TRUE(client_->connect(address_, handshake, 0, connect_options("elsewhere")));
+    ASSERT_TRUE(run_until([&] { return !failures_.empty() && server_->session_count() == 0; }));
+    EXPECT_EQ(failures_[0],
+              "the server's certificate is for \"localhost\", \"127.0.0.1\", \"::1\", not for "
+              "\"elsewhere\"");
+    EXPECT_EQ(client_->session_count(), 0u);
+}
+
+// Over TLS all of a send may be taken while the kernel has not: what is left is still delivered.
+TEST_P(EngineTest, a_session_that_closes_while_its_stream_is_blocked_delivers_everything_first) {
+    EngineOptions options;
+    options.limits.message_size_max = 64 * 1024 * 1024;
+    options.outbox_size_max = 64 * 1024 * 1024;
+    start(options, options);
+    const SessionId session = connect();
+    client_->pause(session);
+    const std::string text(200'000, 'b');
+    std::size_t sent = 0;
+    // Until a send was short; over TLS the outbox is then often empty.
+    for (int quiet_turns = 0; quiet_turns < 3; ++sent) {
+        ASSERT_EQ(server_->send(server_session_, ws::Opcode::text, as_bytes(text)),
+                  SendOutcome::queued);
+        ASSERT_TRUE(run_until([turns = 0]() mutable { return ++turns > 1; }));
+        quiet_turns = server_->outbox_size(server_session_) > 0 ? quiet_turns + 1 : 0;
+    }
+    server_->close(server_session_, ws::CloseCode::going_away, "", CloseReason::drained);
+    client_->resume(session);
+    ASSERT_TRUE(run_until([&] { return !client_codes_.empty(); }));
+    EXPECT_EQ(received_.size(), sent);
+    EXPECT_EQ(client_codes_, std::vector{ws::CloseCode::going_away});
+    ASSERT_TRUE(run_until([&] { return server_->session_count() == 0; }));
+    EXPECT_EQ(server_counters_.close_timeouts, 0u);
+    EXPECT_TRUE(server_counters_.is_conserved());
 }
 
 // For the leak checker of the sanitized run.
@@ -395,12 +456,18 @@ TEST_P(EngineTest, an_engine_may_end_while_there_is_something_to_send) {
     }
 }
 
+std::string way_name(const testing::TestParamInfo<Way>& way) {
+    const std::string loop = way.param.choice == io::LoopChoice::uring ? "uring" : "epoll";
+    return way.param.has_tls ? loop + "_tls" : loop;
+}
+
 INSTANTIATE_TEST_SUITE_P(Loops,
                          EngineTest,
-                         testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),
-                         [](const auto& loop) {
-                             return loop.param == io::LoopChoice::uring ? "uring" : "epoll";
-                         });
+                         testing::Values(Way{io::LoopChoice::uring, false},
+                                         Way{io::LoopChoice::epoll, false},
+                                         Way{io::LoopChoice::uring, true},
+                                         Way{io::LoopChoice::epoll, true}),
+                         way_name);
 
 }  // namespace
 }  // namespace wspool::session

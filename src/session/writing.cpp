@@ -342,8 +342,8 @@ void Engine::State::on_short_send(const io::ShortSend& short_send) {
         on_lost(session);
         return;
     }
-    WSPOOL_ASSERT(session.outbox != nullptr);
-    session.outbox->keep();
+    // Without an outbox all was taken, and the loop has still to deliver some of it.
+    if (session.outbox != nullptr) session.outbox->keep();
     session.blocked_since = tick;
     throttle(session);
     arm(session);
@@ -358,7 +358,11 @@ void Engine::State::on_writable(Session& session) {
         session.phase == Phase::open) {
         send_control(session, ws::Opcode::pong, session.extra->pong.view());
     }
-    if (session.outbox != nullptr) mark_dirty(session, Queue::replies);
+    if (session.outbox != nullptr) {
+        mark_dirty(session, Queue::replies);
+    } else if (session.phase == Phase::lingering) {
+        return finish_lingering(session);
+    }
     throttle(session);
     arm(session);  // the write deadline is gone, and the next ping may be due before it
 }
