@@ -1,10 +1,15 @@
 # wspool_layer(NAME ROW n [PURE] [USES folder…] [LINKS target…] [TEST_LINKS target…])
 #
 # Makes the static library wspool_NAME from src/NAME, and, with WSPOOL_TESTS, one test program
-# NAME_test from its *_test.cpp. Files ending in _test, _fuzz, _bench and main.cpp stay outside the
-# library. `USES` names the folders this one may include; cmake/check_layers.sh reads the same lines.
+# NAME_test from its *_test.cpp; with WSPOOL_BENCH and Google Benchmark, NAME_bench from its *_bench.cpp
+# (`./dev bench NAME`; no other target builds it). Files ending in _test, _fuzz, _bench and main.cpp stay
+# outside the library. `USES` names the folders this one may include; cmake/check_layers.sh reads the same lines.
 # WSPOOL_PURE_ARCHIVES collects the PURE ones for cmake/check_pure.sh.
 include(GoogleTest)
+# Only who measures needs it (./dev bench NAME installs it), so nothing else depends on its presence.
+if(WSPOOL_BENCH)
+    find_package(benchmark QUIET)
+endif()
 
 function(wspool_layer name)
     cmake_parse_arguments(arg "PURE" "ROW" "USES;LINKS;TEST_LINKS" ${ARGN})
@@ -38,6 +43,17 @@ function(wspool_layer name)
             add_executable(${name}_test ${tests})
             target_link_libraries(${name}_test PRIVATE wspool_${name} ${arg_TEST_LINKS} wspool_test)
             wspool_discover_tests(${name}_test ${name}.)
+        endif()
+    endif()
+    if(WSPOOL_BENCH AND benchmark_FOUND)
+        file(GLOB benches CONFIGURE_DEPENDS ${dir}/*_bench.cpp)
+        if(benches)
+            # Linked as the program is (build_kind.cmake), so that the figures are those of the program.
+            add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
+            target_compile_options(${name}_bench PRIVATE ${WSPOOL_LTO_COMPILE})
+            target_link_options(${name}_bench PRIVATE ${WSPOOL_LTO_LINK})
+            target_link_libraries(${name}_bench PRIVATE
+                wspool_${name} benchmark::benchmark_main wspool_warnings)
         endif()
     endif()
 endfunction()

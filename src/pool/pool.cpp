@@ -1,0 +1,527 @@
+// What the users of connections ask, and what came of the actions.
+#include "pool/pool.h"
+
+#include "pool/pool_state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wspool::pool {
+namespace {
+
+// Seats go with the connections that may be leased. Deadlines and the bound on waiters are the
+// pool's, because a place may be shared by several waiters, and outlasts the wait for its seat.
+AdmissionOptions admission_options(const PoolOptions& options) {
+    AdmissionOptions admission;
+    admission.seats_max = options.max_size;
+    admission.shares = options.shares;
+    admission.lendable = options.lendable;
+    admission.reserve_mode = options.reserve_mode;
+    admission.waiters_max.fill(UINT32_MAX);
+    admission.preemption = options.preemption;
+    return admission;
+}
+
+}  // namespace
+
+Pool::State::State(const PoolOptions& options_in,
+                   Instant now_in,
+                   std::uint64_t seed,
+                   Ceiling* ceiling_in)
+    : options(options_in),
+      started(now_in),
+      now(now_in),
+      random(seed),
+      hash_key{random.next(), random.next()},
+      admission(admission_options(options), now_in, random.next()),
+      backoff(options.reconnect, random.next()),
+      breaker(options.breaker, random.next()),
+      ceiling(ceiling_in),
+      max_size(options.max_size),
+      expiries(ExpiryPosition{&slots}),
+      deadlines(DeadlinePosition{&waiters}),
+      connect_after(now_in) {
+    WSPOOL_ASSERT(check(options));
+    if (!options.has_histograms) return;
+    before = std::make_unique<PoolHistograms>();
+    interval = std::make_unique<PoolHistograms>();
+}
+
+Pool::Pool(const PoolOptions& options,
+           Instant now,
+           std::uint64_t seed,
+           Ceiling* ceiling,
+           std::uint64_t tag)
+    : state_(std::make_unique<State>(options, now, seed, ceiling)) {
+    if (ceiling != nullptr) state_->member = ceiling->join(tag);
+    state_->keys.grow_to(index_of(options.min_idle_key));
+    state_->settle();
+}
+
+Pool::~Pool() {
+    if (state_->ceiling == nullptr) return;
+    for (std::uint32_t slot = 0; slot < state_->indexes.end(); ++slot) {
+        if (state_->slots[slot].state != SlotState::free)
+            state_->ceiling->give_back(state_->member, state_->slots[slot].is_eviction);
+    }
+    state_->ceiling->leave(state_->member);
+}
+
+// ---- acquire
+
+Acquired Pool::acquire(const AcquireRequest& request, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    if (state.is_closed) return state.refuse(PoolError::closed);
+    state.keys.grow_to(index_of(request.key));
+    if (!request.client.empty()) {
+        bool is_new = false;
+        const Acquired shared = state.acquire_shared(request, is_new);
+        if (!is_new) return shared;
+    }
+    return state.acquire_new(request);
+}
+
+// A client that has a lease of this key gets another of the same connection, and one that waits for
+// its first shares the place.
+Acquired Pool::State::acquire_shared(const AcquireRequest& request, bool& is_new) {
+    const std::uint64_t hash = hash_of(request.client, request.key);
+    const std::uint32_t slot = leased_clients.find(hash, [&](std::uint32_t i) {
+        return slots[i].key == request.key && slots[i].client.id == request.client;
+    });
+    const std::uint32_t place =
+        slot != none ? none : waiting_clients.find(hash, [&](std::uint32_t i) {
+            return places[i].key == request.key && places[i].client.id == request.client;
+        });
+    is_new = slot == none && place == none;
+    if (is_new) return {};
+    if (options.affinity == Affinity::exclusive) return refuse(PoolError::already_leased);
+    if (slot != none) {
+        if (index_of(request.priority) < index_of(slots[slot].priority)) {
+            slots[slot].priority = request.priority;
+            admission.reclass(slots[slot].seat, request.priority, now);
+        }
+        ++totals.acquired_direct;
+        ++totals.acquired_shared;
+        record_acquire(Duration::zero());
+        const Acquired acquired{.kind = Acquired::Kind::leased,
+                                .lease = make_lease(slot, request.tag),
+                                .slot = id_of(slot)};
+        settle();
+        return acquired;
+    }
+    const PoolError why_not = why_not_wait(request);
+    if (why_not != PoolError::count_) return refuse(why_not);
+    const Acquired acquired{.kind = Acquired::Kind::waiting, .waiter = add_waiter(place, request)};
+    promote(place, request.priority);
+    settle();
+    return acquired;
+}
+
+Acquired Pool::State::acquire_new(const AcquireRequest& request) {
+    const std::uint32_t index = place_indexes.take();
+    const Verdict verdict = admission.request(
+        Request{.priority = request.priority, .tag = index, .is_returning = request.is_returning},
+        now);
+    const bool is_seated = verdict.kind == Verdict::Kind::seated;
+    const Key& key = key_of(request.key);
+    PoolError why_not = PoolError::count_;
+    if (is_seated && !key.idle.is_empty() && key.waiting.is_empty()) {
+        const std::uint32_t slot = pick_idle(key);
+        // Who may not wait takes the risk that it is dead.
+        if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_) {
+            place_indexes.give_back(index);
+            return lease_now(slot, request, verdict.seat);
+        }
+    } else if (is_seated && fails_fast(key)) {
+        why_not = PoolError::circuit_open;
+    }
+    if (why_not == PoolError::count_) why_not = why_not_wait(request);
+    if (why_not != PoolError::count_) {
+        place_indexes.give_back(index);
+        if (is_seated) admission.release(verdict.seat, now);
+        if (!is_seated) admission.cancel(verdict.waiter, now);
+        settle();
+        return refuse(why_not);
+    }
+
+    places.grow_to(index);
+    Place& place = places[index];
+    place.state = Place::State::queued;
+    place.priority = request.priority;
+    place.key = request.key;
+    ++key_of(request.key).uses;
+    place.request = verdict.waiter;
+    if (!request.client.empty()) {
+        place.client.id = request.client;
+        place.client.hash = hash_of(request.client, request.key);
+        waiting_clients.insert(place.client.hash, index);
+    }
+    const Acquired acquired{.kind = Acquired::Kind::waiting, .waiter = add_waiter(index, request)};
+    if (is_seated) on_seated(index, verdict.seat);
+    settle();
+    return acquired;
+}
+
+Acquired Pool::State::lease_now(std::uint32_t index, const AcquireRequest& request, SeatId seat) {
+    Slot& slot = slots[index];
+    slot.seat = seat;
+    slot.priority = request.priority;
+    name_holder(seat, index);
+    set_state(index, SlotState::leased);
+    if (!request.client.empty()) {
+        slot.client.id = request.client;
+        slot.client.hash = hash_of(request.client, request.key);
+        leased_clients.insert(slot.client.hash, index);
+    }
+    ++totals.acquired_direct;
+    record_acquire(Duration::zero());
+    return Acquired{.kind = Acquired::Kind::leased,
+                    .lease = make_lease(index, request.tag),
+                    .slot = id_of(index)};
+}
+
+Acquired Pool::State::refuse(PoolError error) {
+    ++totals.errors[index_of(error)];
+    if (error == PoolError::capacity) ++totals.rejected;
+    if (error == PoolError::timed_out) record_acquire(Duration::zero());
+    return Acquired{.kind = Acquired::Kind::failed, .waiter = {}, .error = error};
+}
+
+// ---- leases
+
+LeaseId Pool::State::make_lease(std::uint32_t slot, std::uint64_t tag) {
+    const std::uint32_t index = lease_indexes.take();
+    leases.grow_to(index);
+    Lease& lease = leases[index];
+    lease.slot = slot;
+    lease.tag = tag;
+    slots[slot].leases.push_back(lease_links(), index);
+    return lease_id(index);
+}
+
+void Pool::State::free_lease(std::uint32_t index) {
+    Lease& lease = leases[index];
+    slots[lease.slot].leases.remove(lease_links(), index);
+    lease.slot = none;
+    ++lease.generation;
+    lease_indexes.give_back(index);
+}
+
+// Whoever held the slot holds it no more; the seat is the caller's to release, after it has said
+// what becomes of the connection.
+SeatId Pool::State::end_leases(std::uint32_t index) {
+    Slot& slot = slots[index];
+    while (!slot.leases.is_empty()) free_lease(slot.leases.front());
+    if (!slot.client.id.empty()) {
+        leased_clients.erase(slot.client.hash, index);
+        slot.client.id.clear();
+    }
+    if (interval) interval->use.record(static_cast<std::uint64_t>((now - slot.since).count()));
+    return std::exchange(slot.seat, SeatId{});
+}
+
+void Pool::State::revoke_leases(std::uint32_t index, PoolError error) {
+    for (std::uint32_t i = slots[index].leases.front(); i != none; i = leases[i].links.next) {
+        ++totals.errors[index_of(error)];
+        actions.push_back(PoolAction{.kind = PoolAction::Kind::revoked,
+                                     .error = error,
+                                     .slot = id_of(index),
+                                     .lease = lease_id(i),
+                                     .tag = leases[i].tag});
+    }
+    const SeatId seat = end_leases(index);
+    admission.release(seat, now);
+}
+
+bool Pool::release(LeaseId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Lease* lease = state.find(id);
+    if (lease == nullptr) return false;
+    const std::uint32_t index = lease->slot;
+    Slot& slot = state.slots[index];
+    ++state.totals.released;
+    state.free_lease(id.index);
+    if (!slot.leases.is_empty()) return true;
+    slot.last_use = state.now;
+    const SeatId seat = state.end_leases(index);
+    state.offer(index);
+    state.admission.release(seat, state.now);
+    state.settle();
+    return true;
+}
+
+bool Pool::discard(LeaseId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Lease* lease = state.find(id);
+    if (lease == nullptr) return false;
+    const std::uint32_t index = lease->slot;
+    ++state.totals.released;
+    state.free_lease(id.index);
+    state.revoke_leases(index, PoolError::connection_lost);
+    state.close_slot(index, SlotEnd::discarded);
+    state.settle();
+    return true;
+}
+
+bool Pool::detach(LeaseId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Lease* lease = state.find(id);
+    if (lease == nullptr || state.slots[lease->slot].leases.size() > 1) return false;
+    const std::uint32_t index = lease->slot;
+    ++state.totals.released;
+    const SeatId seat = state.end_leases(index);
+    state.free_slot(index, SlotEnd::detached);
+    state.admission.release(seat, state.now);
+    state.settle();
+    return true;
+}
+
+bool Pool::cancel(WaiterId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Waiter* waiter = state.find(id);
+    if (waiter == nullptr) return false;
+    ++state.totals.errors[index_of(PoolError::cancelled)];
+    state.record_acquire(state.now - waiter->since);
+    state.remove_waiter(id.index);
+    state.settle();
+    return true;
+}
+
+void Pool::note_used(SlotId id, Instant now) {
+    state_->advance(now);
+    Slot* slot = state_->find(id);
+    if (slot == nullptr) return;
+    slot->last_use = state_->now;
+    if (slot->state == SlotState::leased) state_->admission.touch(slot->seat, state_->now);
+}
+
+// ---- what came of the actions
+
+void Pool::on_connected(SlotId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    Slot* slot = state.find(id);
+    if (slot == nullptr || slot->state != SlotState::connecting) return;
+    const Duration connect_time = state.now - slot->since;
+    if (state.interval)
+        state.interval->connect.record(static_cast<std::uint64_t>(connect_time.count()));
+    ++state.totals.created;
+    state.breaker.succeeded();
+    state.backoff.opened(state.now);
+    state.is_failing = false;
+    state.connect_after = state.now;
+    slot->has_opened = true;
+    slot->opened_at = state.now;
+    slot->last_use = state.now;
+    const SlotId replaced = slot->replaces;
+    state.connect_ended(id.index);
+    if (const Duration lifetime = state.options.max_lifetime; lifetime > Duration::zero()) {
+        const double part = state.options.max_lifetime_jitter *
+                            (static_cast<double>(state.random.next() >> 11) * 0x1.0p-53);
+        const auto earlier = static_cast<double>(lifetime.count()) * part;
+        state.expiries.insert(id.index,
+                              state.now + lifetime - Duration(static_cast<Duration::rep>(earlier)));
+    }
+    const Slot* old = state.find(replaced);
+    if (old != nullptr && old->is_expired && old->state == SlotState::idle)
+        state.close_slot(replaced.index, SlotEnd::max_lifetime);
+    state.offer(id.index);
+    state.settle();
+}
+
+void Pool::on_connect_failed(SlotId id, Error error, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Slot* slot = state.find(id);
+    if (slot == nullptr) return;
+    if (slot->state == SlotState::connecting) {
+        state.lose(id.index, std::move(error));
+    } else if (slot->state != SlotState::closing) {
+        return;
+    }
+    state.free_slot(id.index, slot->end);
+    state.settle();
+}
+
+void Pool::on_validated(SlotId id, bool is_ok, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    Slot* slot = state.find(id);
+    if (slot == nullptr || slot->state != SlotState::validating) return;
+    if (is_ok) {
+        slot->last_use = state.now;
+        state.offer(id.index);
+    } else {
+        state.close_slot(id.index, SlotEnd::invalid);
+    }
+    state.settle();
+}
+
+void Pool::on_lost(SlotId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Slot* slot = state.find(id);
+    if (slot == nullptr || slot->state == SlotState::closing) return;
+    state.lose(id.index, Error{"the connection was lost before it was open"});
+    state.settle();
+}
+
+void Pool::on_closed(SlotId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    const Slot* slot = state.find(id);
+    if (slot == nullptr) return;
+    if (slot->state != SlotState::closing)
+        state.lose(id.index, Error{"the connection was closed before it was open"});
+    state.free_slot(id.index, slot->end);
+    state.settle();
+}
+
+void Pool::on_permit(Instant now) {
+    state_->advance(now);
+    state_->settle();
+}
+
+void Pool::evict_idle(Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    WSPOOL_ASSERT(state.ceiling != nullptr);
+    const std::uint32_t index = state.list(SlotState::idle).front();
+    if (index == State::none) {
+        state.ceiling->nothing_to_evict();
+        return;
+    }
+    state.slots[index].is_eviction = true;
+    state.close_slot(index, SlotEnd::evicted);
+    state.settle();
+}
+
+// ---- all of it
+
+void Pool::resize(std::uint32_t max_size, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    state.max_size = max_size;
+    state.options.max_size = max_size;
+    state.admission.resize(max_size, state.now);
+    const IndexList& idle = state.list(SlotState::idle);
+    while (state.staying() > max_size && !idle.is_empty())
+        state.close_slot(idle.front(), SlotEnd::surplus);
+    state.settle();
+}
+
+void Pool::reset(Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    ++state.epoch;
+    const IndexList& idle = state.list(SlotState::idle);
+    while (!idle.is_empty()) state.close_slot(idle.front(), SlotEnd::reset);
+    state.backoff.reset();
+    state.breaker = CircuitBreaker(state.options.breaker, state.random.next());
+    state.is_failing = false;
+    state.connect_after = state.now;
+    state.settle();
+}
+
+void Pool::drain(Instant deadline, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    state.drain_deadline = std::min(state.drain_deadline, deadline);
+    if (!state.is_closed) {
+        state.is_closed = true;
+        while (!state.order.is_empty()) state.fail_waiter(state.order.front(), PoolError::closed);
+        state.admission.close(state.now);
+        for (const SlotState part :
+             {SlotState::connecting, SlotState::validating, SlotState::idle}) {
+            while (!state.list(part).is_empty())
+                state.close_slot(state.list(part).front(), SlotEnd::closed);
+        }
+    }
+    if (state.drain_deadline <= state.now) state.close_leased();
+    state.settle();
+}
+
+void Pool::State::close_leased() {
+    while (!list(SlotState::leased).is_empty()) {
+        const std::uint32_t index = list(SlotState::leased).front();
+        revoke_leases(index, PoolError::closed);
+        close_slot(index, SlotEnd::closed);
+    }
+}
+
+bool Pool::next_action(PoolAction& action) {
+    State& state = *state_;
+    if (state.next_action < state.actions.size()) {
+        action = state.actions[state.next_action++];
+        return true;
+    }
+    state.actions.clear();
+    state.next_action = 0;
+    return false;
+}
+
+Instant Pool::next_deadline() const {
+    return state_->next_deadline();
+}
+
+void Pool::on_deadline(Instant now) {
+    state_->advance(now);
+    state_->on_deadline();
+}
+
+// ---- what is
+
+bool Pool::is_closed() const {
+    return state_->is_closed;
+}
+
+SlotState Pool::state(SlotId id) const {
+    const Slot* slot = state_->find(id);
+    return slot == nullptr ? SlotState::free : slot->state;
+}
+
+SlotId Pool::slot_of(LeaseId id) const {
+    const Lease* lease = state_->find(id);
+    return lease == nullptr ? SlotId{} : state_->id_of(lease->slot);
+}
+
+std::uint32_t Pool::count(SlotState state) const {
+    return state_->count(state);
+}
+
+std::uint32_t Pool::size() const {
+    return state_->used();
+}
+
+std::uint32_t Pool::waiting() const {
+    return state_->order.size();
+}
+
+bool Pool::is_used(KeyId key) const {
+    const std::uint32_t index = index_of(key);
+    return index < state_->keys.size() && state_->keys[index].uses > 0;
+}
+
+std::string_view Pool::connect_error() const {
+    return state_->is_failing ? std::string_view(state_->breaker.last_error().message)
+                              : std::string_view();
+}
+
+CircuitBreaker::State Pool::breaker_state() const {
+    return state_->breaker.state();
+}
+
+const PoolOptions& Pool::options() const {
+    return state_->options;
+}
+
+AdmissionFigures Pool::admission(Instant now) const {
+    return state_->admission.figures(now);
+}
+
+}  // namespace wspool::pool
