@@ -67,8 +67,8 @@ class Core {
     // ---- connections
     // done: `lease`. pending: `granted` or `failed` follows.
     [[nodiscard]] Outcome acquire(TargetId target, const AcquireSpec& spec);
-    // True: no event about it follows, but the one that next() yielded last. A message that is on
-    // its way, and an acquire that was granted, cannot be called back: false.
+    // True: no event about it follows. A message that is on its way, and an acquire that was
+    // granted (though its event may not have been pulled yet), cannot be called back: false.
     bool cancel(CallId call);
     // The connection may be lent again. False: the lease is stale.
     bool release(LeaseId lease);

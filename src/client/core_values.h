@@ -67,7 +67,7 @@ enum class ErrorCode : std::uint8_t {
 struct AcquireSpec {
     pool::Priority priority = pool::Priority::normal;
     // Whoever acquires twice under one id and target gets the same connection. Empty: nobody's.
-    std::string_view client;
+    std::string_view client{};
     Instant deadline = never;   // of the whole wait; past: now or not at all
     std::uint64_t tag = 0;      // the caller's; comes back with every event about it
     bool is_returning = false;  // was preempted and comes back: waits ahead of its priority
@@ -90,7 +90,7 @@ struct Outcome {
     LeaseId lease{};
     CallId call{};
     ErrorCode error{};
-    std::string_view text;
+    std::string_view text{};
 };
 
 enum class SendOutcome : std::uint8_t {
