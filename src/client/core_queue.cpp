@@ -141,13 +141,13 @@ void Core::State::settle_sends() {
         connection.is_tracked = false;
         const auto unsent = engine.unsent_messages(connection.session);
         if (!unsent) continue;  // what was not sent is told when it is gone
-        while (!connection.sends.empty() &&
-               connection.sends.front().position + *unsent <= connection.pushed) {
-            tell(CoreEventKind::sent, connection.target, connection.sends.front().tag);
-            connection.sends.pop_front();
-        }
+        const std::uint32_t before = connection.taken;
+        while (connection.taken < connection.sends.size() &&
+               connection.sends[connection.taken].position + *unsent <= connection.pushed)
+            ++connection.taken;
+        if (before == 0 && connection.taken > 0) taken.push_back(index);
         if (connection.state == Connection::State::open) flush(connection.target, index);
-        if (!connection.sends.empty()) track(index);
+        if (connection.taken < connection.sends.size()) track(index);
     }
     if (tracked.empty()) {
         visited.clear();

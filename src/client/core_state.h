@@ -88,7 +88,8 @@ struct Connection {
     std::string subprotocol;
     pool::IndexList holders;    // calls that are leased
     std::uint64_t pushed = 0;   // messages given to the session
-    std::deque<Message> sends;  // of send_once(), not taken by the kernel yet
+    std::deque<Message> sends;  // of send_once(), not told yet
+    std::uint32_t taken = 0;    // of them, by the kernel; then it is in State::taken
 };
 
 struct Target {
@@ -146,6 +147,7 @@ struct Core::State {
     void refresh_deadlines();
     void run_timers();
     bool deliver(CoreEvent& event);
+    bool deliver_sent(CoreEvent& event);
     void on_engine_event(const session::Event& event);
     // Queues an event about `target`.
     CoreEvent& tell(CoreEventKind kind,
@@ -244,7 +246,7 @@ struct Core::State {
     void on_resolved(const io::Resolution& resolution);
     void on_opened(std::uint32_t connection, const session::Event& event);
     void on_attempt_failed(std::uint32_t connection, const session::Event& event);
-    void fail_connect(std::uint32_t connection, std::string sentence);
+    void fail_connect(std::uint32_t connection, const std::string& sentence);
     void give_up_connect(std::uint32_t connection);
     void explain_timeouts(std::uint32_t host);
 
@@ -376,6 +378,7 @@ struct Core::State {
     IndexPool connection_indexes;
     pool::DeadlineHeap<StaggerPosition> staggers;
     std::vector<std::uint32_t> tracked;  // connections with sends, or with a queue that is blocked
+    std::vector<std::uint32_t> taken;    // connections with sends to be told, which are many
 
     struct Told {
         CoreEvent event;

@@ -125,7 +125,7 @@ void Core::State::on_opened(std::uint32_t index, const session::Event& event) {
 }
 
 // Nothing came of it; whoever waited through all attempts is told with this sentence.
-void Core::State::fail_connect(std::uint32_t index, std::string sentence) {
+void Core::State::fail_connect(std::uint32_t index, const std::string& sentence) {
     Connection& connection = connections[index];
     const std::uint32_t host_index = targets[connection.target].host;
     Host& host = hosts[host_index];
