@@ -11,7 +11,8 @@
 // Each call with a callback is answered by exactly one call of it, never from within the call
 // itself. A callback may call the pool, except run(), run_for() and poll(). If it throws, the
 // exception is caught, told to on_error(), and counted; a lease that it was given goes back.
-// The destructor closes everything, and answers what is still owed with errc::pool_closed.
+// The destructor closes everything, calls no handler any more, and answers calls that are still
+// owed an answer with errc::pool_closed: what their callbacks use has to outlive the pool.
 //
 // Threads: all calls, and the destructor, come from the thread that made the pool. Limits: Options.
 // Errors are values: those of input that cannot be used come to the callback as well.
@@ -79,12 +80,14 @@ class CallbackPool {
     bool cancel(CallNumber call);
 
     // For coroutines: wspool/coroutine.h.
-    Awaitable<Lease> async_acquire(std::string url, AcquireOptions options = {});
-    Awaitable<void> async_send(std::string url, std::string message, SendOptions options = {});
+    Awaitable<Lease> async_acquire(std::string url, const AcquireOptions& options = {});
+    Awaitable<void> async_send(std::string url,
+                               std::string message,
+                               const SendOptions& options = {});
     Awaitable<std::string> async_request(std::string url,
                                          std::string id,
                                          std::string message,
-                                         SendOptions options = {});
+                                         const SendOptions& options = {});
 
     // ---- subscriptions
     // Keeps a connection to `url` open, and sends `frame` on it, now and whenever it had to be

@@ -6,7 +6,8 @@
 //   auto sent = pool.send("ws://127.0.0.1:9000/", R"({"type":"ping"})");
 //   auto lease = pool.acquire("ws://127.0.0.1:9000/", {.timeout = 1s});
 //
-// The destructor is close_all(). Errors are values; input that cannot be used is one of them.
+// The destructor is close_all(), but that no handler is called any more. Errors are values; input
+// that cannot be used is one of them.
 //
 // Threads: all calls from any thread, also at the same time. Handlers are called on the pool's
 // thread. From there, calls that would wait answer errc::would_deadlock at once, and the others
@@ -70,12 +71,14 @@ class ClientPool {
                                               const SendOptions& options = {});
 
     // For coroutines: wspool/coroutine.h.
-    Awaitable<Lease> async_acquire(std::string url, AcquireOptions options = {});
-    Awaitable<void> async_send(std::string url, std::string message, SendOptions options = {});
+    Awaitable<Lease> async_acquire(std::string url, const AcquireOptions& options = {});
+    Awaitable<void> async_send(std::string url,
+                               std::string message,
+                               const SendOptions& options = {});
     Awaitable<std::string> async_request(std::string url,
                                          std::string id,
                                          std::string message,
-                                         SendOptions options = {});
+                                         const SendOptions& options = {});
 
     // ---- subscriptions
     // Keeps a connection to `url` open, and sends `frame` on it, now and whenever it had to be

@@ -109,16 +109,16 @@ namespace detail {
 
 [[nodiscard]] Awaitable<Lease> await_acquire(std::shared_ptr<AsyncPool> pool,
                                              std::string url,
-                                             AcquireOptions options);
+                                             const AcquireOptions& options);
 [[nodiscard]] Awaitable<void> await_send(std::shared_ptr<AsyncPool> pool,
                                          std::string url,
                                          std::string message,
-                                         SendOptions options);
+                                         const SendOptions& options);
 [[nodiscard]] Awaitable<std::string> await_request(std::shared_ptr<AsyncPool> pool,
                                                    std::string url,
                                                    std::string id,
                                                    std::string message,
-                                                   SendOptions options);
+                                                   const SendOptions& options);
 
 }  // namespace detail
 

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -160,14 +161,16 @@ struct Options {
 // What cannot be meant, in one sentence.
 [[nodiscard]] Result<void> check(const Options& options);
 
+// The options of one call. Views are copied by the call. (They are no strings, because g++ 12
+// destroys aggregates that own something twice when they are temporaries of a co_await expression.)
 struct AcquireOptions {
     // Of the whole wait; absent: Options::acquire_timeout, or that of the priority; 0: now or not
     // at all.
     std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
     Priority priority = Priority::normal;
     // Whoever acquires again under the same id gets the connection that it has. Empty: nobody's.
-    std::string client = {};
-    std::string pool = {};  // name of a dedicated pool; empty: the common one
+    std::string_view client = {};
+    std::string_view pool = {};  // name of a dedicated pool; empty: the common one
     // It was preempted, and comes back: waits ahead of its priority.
     bool is_returning = false;
 };
@@ -176,7 +179,7 @@ struct SendOptions {
     // Until the message is written: waiting for a connection, connecting, sending.
     std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
     Priority priority = Priority::normal;
-    std::string pool = {};
+    std::string_view pool = {};
     bool binary = false;  // else text, which must be UTF-8
 };
 

@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -100,6 +101,7 @@ class CallbackDriver {
     void set_handler(api::CloseHandler handler) { replace(on_close_, std::move(handler)); }
     void set_handler(api::ReconnectHandler handler) { replace(on_reconnect_, std::move(handler)); }
     void set_handler(api::ErrorHandler handler) { replace(on_error_, std::move(handler)); }
+    void drop_handlers();
 
     void close_all(Duration drain);
     [[nodiscard]] bool is_closed() const { return core_.is_drained() && answers_.empty(); }
@@ -140,6 +142,10 @@ class CallbackDriver {
                    const api::Options& options,
                    const CoreOptions& core_options);
 
+    // Never 0, because generations begin at 1: events of nobody's find no slot.
+    [[nodiscard]] static std::uint64_t tag_of(std::size_t index, std::uint32_t generation) {
+        return (std::uint64_t{generation} << 32) | index;
+    }
     [[nodiscard]] Slot* find(std::uint64_t tag);
     void free_slot(std::uint64_t tag);
     Slot& begin(api::CallNumber number, Done done);
@@ -160,10 +166,11 @@ class CallbackDriver {
     template <class Call>
     void guard(std::string_view who, Call&& call);
     void tell(const api::Error& error);
+    // A handler may be what is running, and must not even be moved then.
     template <class Handler>
-    void replace(Handler& place, Handler handler) {
-        // The old one may be what is running.
-        retired_.emplace_back(std::exchange(place, std::move(handler)));
+    void replace(std::shared_ptr<Handler>& place, Handler handler) {
+        retired_.push_back(std::move(place));
+        place = handler ? std::make_shared<Handler>(std::move(handler)) : nullptr;
     }
 
     std::unique_ptr<io::Loop> loop_;
@@ -180,17 +187,32 @@ class CallbackDriver {
     std::vector<Write> writes_;
     std::map<std::pair<std::string, std::string>, SubscriptionId> subscriptions_;
 
-    api::MessageHandler on_message_;
-    api::CloseHandler on_close_;
-    api::ReconnectHandler on_reconnect_;
-    api::ErrorHandler on_error_;
-    std::vector<std::variant<api::MessageHandler,
-                             api::CloseHandler,
-                             api::ReconnectHandler,
-                             api::ErrorHandler>>
-        retired_;
+    std::shared_ptr<api::MessageHandler> on_message_;
+    std::shared_ptr<api::CloseHandler> on_close_;
+    std::shared_ptr<api::ReconnectHandler> on_reconnect_;
+    std::shared_ptr<api::ErrorHandler> on_error_;
+    std::vector<std::shared_ptr<void>> retired_;  // until the next turn
     std::uint32_t handler_depth_ = 0;
     std::uint64_t handler_errors_ = 0;
 };
+
+// Runs a callback of the user's. An exception ends here: nothing of ours could do anything with
+// it, and the pool goes on as if it had returned.
+template <class Call>
+void CallbackDriver::guard(std::string_view who, Call&& call) {
+    ++handler_depth_;
+    std::optional<std::string> thrown;
+    try {
+        call();
+    } catch (const std::exception& error) {
+        thrown = error.what();
+    } catch (...) {
+        thrown = "something that is no std::exception";
+    }
+    --handler_depth_;
+    if (!thrown) return;
+    ++handler_errors_;
+    tell({api::errc::handler_threw, std::string(who) + " threw: " + *thrown});
+}
 
 }  // namespace wspool::client

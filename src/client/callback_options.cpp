@@ -1,5 +1,7 @@
 #include "client/callback_options.h"
 
+#include "ws/handshake.h"
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -48,7 +50,8 @@ pool::PoolOptions host_options(const api::Options& options) {
         options.reconnect.jitter == api::Jitter::full ? pool::Jitter::full : pool::Jitter::none;
     host.reconnect.max_attempts = options.reconnect.max_attempts;
     host.reconnect.stable_after = options.reconnect.stable_after;
-    host.reconnect.min_delay = std::min(host.reconnect.min_delay, options.reconnect.max_delay);
+    host.reconnect.min_delay = std::min(
+        {host.reconnect.min_delay, options.reconnect.initial_delay, options.reconnect.max_delay});
     host.shares = options.shares;
     host.lendable = options.lendable;
     host.preemption.grace = options.preempt.grace;
@@ -207,6 +210,15 @@ Result<void> check(const Options& options) {
     }
     if (auto checked = client::check(client::core_options(options)); !checked) {
         return bad(checked.error().message);
+    }
+    ws::ClientHandshake handshake;
+    handshake.host = "example.org";
+    handshake.target = "/";
+    handshake.key = "AAAAAAAAAAAAAAAAAAAAAA==";
+    handshake.subprotocols = options.subprotocols;
+    handshake.headers = options.headers;
+    if (auto request = ws::make_upgrade_request(handshake); !request) {
+        return bad(request.error().message);
     }
     if (!client::is_default(options.tls)) {
         if (auto made = client::make_tls(options.tls); !made) {

@@ -50,7 +50,10 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
             is_first = false;
         }
         is_turning_ = false;
-        if (is_gone_) end();
+        if (is_gone_) {
+            end();
+            return {};
+        }
         if (!trouble_.message().empty()) return trouble_;
         return {};
     }
@@ -142,6 +145,8 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
 
     void end() {
         if (driver_ == nullptr) return;
+        // Whatever the handlers use may be gone by now.
+        driver_->drop_handlers();
         driver_->close_all(Duration::zero());
         // A last turn sends the close frames. Nobody waits for the answers.
         is_turning_ = true;
@@ -219,22 +224,22 @@ bool CallbackPool::cancel(CallNumber call) {
     return state_->driver() != nullptr && state_->driver()->cancel(call);
 }
 
-Awaitable<Lease> CallbackPool::async_acquire(std::string url, AcquireOptions options) {
-    return detail::await_acquire(state_, std::move(url), std::move(options));
+Awaitable<Lease> CallbackPool::async_acquire(std::string url, const AcquireOptions& options) {
+    return detail::await_acquire(state_, std::move(url), options);
 }
 
 Awaitable<void> CallbackPool::async_send(std::string url,
                                          std::string message,
-                                         SendOptions options) {
-    return detail::await_send(state_, std::move(url), std::move(message), std::move(options));
+                                         const SendOptions& options) {
+    return detail::await_send(state_, std::move(url), std::move(message), options);
 }
 
 Awaitable<std::string> CallbackPool::async_request(std::string url,
                                                    std::string id,
                                                    std::string message,
-                                                   SendOptions options) {
+                                                   const SendOptions& options) {
     return detail::await_request(
-        state_, std::move(url), std::move(id), std::move(message), std::move(options));
+        state_, std::move(url), std::move(id), std::move(message), options);
 }
 
 Result<void> CallbackPool::subscribe(std::string_view url,

@@ -48,8 +48,9 @@ class ClientPool::State final : public detail::LeaseOwner, public detail::AsyncP
         thread_->start<Lease>(
             call,
             std::move(done),
-            [url, options](CallbackDriver& driver, CallNumber number, client::AcquireDone answer) {
-                driver.acquire(number, url, options, std::move(answer));
+            [url, options = client::KeptOptions(options)](
+                CallbackDriver& driver, CallNumber number, client::AcquireDone answer) {
+                driver.acquire(number, url, options.get(), std::move(answer));
             });
     }
     void start_send(CallNumber call,
@@ -60,9 +61,9 @@ class ClientPool::State final : public detail::LeaseOwner, public detail::AsyncP
         thread_->start<void>(
             call,
             std::move(done),
-            [url, message, options](
+            [url, message, options = client::KeptOptions(options)](
                 CallbackDriver& driver, CallNumber number, client::SendDone answer) {
-                driver.send(number, url, message, options, std::move(answer));
+                driver.send(number, url, message, options.get(), std::move(answer));
             });
     }
     void start_request(CallNumber call,
@@ -74,9 +75,9 @@ class ClientPool::State final : public detail::LeaseOwner, public detail::AsyncP
         thread_->start<std::string>(
             call,
             std::move(done),
-            [url, id, message, options](
+            [url, id, message, options = client::KeptOptions(options)](
                 CallbackDriver& driver, CallNumber number, client::RequestDone answer) {
-                driver.request(number, url, id, message, options, std::move(answer));
+                driver.request(number, url, id, message, options.get(), std::move(answer));
             });
     }
     void cancel_call(CallNumber call) override { thread_->cancel(call); }
@@ -90,6 +91,9 @@ ClientPool::ClientPool(const Options& options) : state_(std::make_shared<State>(
 }
 
 ClientPool::~ClientPool() {
+    // Whatever the handlers use may be gone by now.
+    (void)state_->thread().post([](CallbackDriver& driver) { driver.drop_handlers(); },
+                                BlockingThread::Urgency::always);
     close_all();
     state_->thread().join();
 }
@@ -119,11 +123,12 @@ void ClientPool::post(std::string_view url,
                       std::string_view message,
                       const SendOptions& options,
                       std::function<void(Result<void>)> done) {
-    auto refused = state_->thread().post(
-        [url = std::string(url), message = std::string(message), options, done](
-            CallbackDriver& driver) {
-            driver.send(driver.new_call(), url, message, options, done);
-        });
+    auto refused = state_->thread().post([url = std::string(url),
+                                          message = std::string(message),
+                                          options = client::KeptOptions(options),
+                                          done](CallbackDriver& driver) {
+        driver.send(driver.new_call(), url, message, options.get(), done);
+    });
     if (refused && done) done(std::move(*refused));
 }
 
@@ -136,20 +141,22 @@ Result<std::string> ClientPool::request(std::string_view url,
     });
 }
 
-Awaitable<Lease> ClientPool::async_acquire(std::string url, AcquireOptions options) {
-    return detail::await_acquire(state_, std::move(url), std::move(options));
+Awaitable<Lease> ClientPool::async_acquire(std::string url, const AcquireOptions& options) {
+    return detail::await_acquire(state_, std::move(url), options);
 }
 
-Awaitable<void> ClientPool::async_send(std::string url, std::string message, SendOptions options) {
-    return detail::await_send(state_, std::move(url), std::move(message), std::move(options));
+Awaitable<void> ClientPool::async_send(std::string url,
+                                       std::string message,
+                                       const SendOptions& options) {
+    return detail::await_send(state_, std::move(url), std::move(message), options);
 }
 
 Awaitable<std::string> ClientPool::async_request(std::string url,
                                                  std::string id,
                                                  std::string message,
-                                                 SendOptions options) {
+                                                 const SendOptions& options) {
     return detail::await_request(
-        state_, std::move(url), std::move(id), std::move(message), std::move(options));
+        state_, std::move(url), std::move(id), std::move(message), options);
 }
 
 Result<void> ClientPool::subscribe(std::string_view url,

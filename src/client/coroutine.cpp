@@ -1,25 +1,29 @@
+#include "client/callback_options.h"
+
 #include <wspool/coroutine.h>
 
 namespace wspool::api::detail {
 
 Awaitable<Lease> await_acquire(std::shared_ptr<AsyncPool> pool,
                                std::string url,
-                               AcquireOptions options) {
+                               const AcquireOptions& options) {
     return {std::move(pool),
-            [url = std::move(url), options = std::move(options)](
+            [url = std::move(url), options = client::KeptOptions(options)](
                 AsyncPool& on, CallNumber call, std::function<void(Result<Lease>)> done) {
-                on.start_acquire(call, url, options, std::move(done));
+                on.start_acquire(call, url, options.get(), std::move(done));
             }};
 }
 
 Awaitable<void> await_send(std::shared_ptr<AsyncPool> pool,
                            std::string url,
                            std::string message,
-                           SendOptions options) {
+                           const SendOptions& options) {
     return {std::move(pool),
-            [url = std::move(url), message = std::move(message), options = std::move(options)](
+            [url = std::move(url),
+             message = std::move(message),
+             options = client::KeptOptions(options)](
                 AsyncPool& on, CallNumber call, std::function<void(Result<void>)> done) {
-                on.start_send(call, url, message, options, std::move(done));
+                on.start_send(call, url, message, options.get(), std::move(done));
             }};
 }
 
@@ -27,14 +31,14 @@ Awaitable<std::string> await_request(std::shared_ptr<AsyncPool> pool,
                                      std::string url,
                                      std::string id,
                                      std::string message,
-                                     SendOptions options) {
+                                     const SendOptions& options) {
     return {std::move(pool),
             [url = std::move(url),
              id = std::move(id),
              message = std::move(message),
-             options = std::move(options)](
+             options = client::KeptOptions(options)](
                 AsyncPool& on, CallNumber call, std::function<void(Result<std::string>)> done) {
-                on.start_request(call, url, id, message, options, std::move(done));
+                on.start_request(call, url, id, message, options.get(), std::move(done));
             }};
 }
 

@@ -1,9 +1,8 @@
 // What include/wspool/result.h declares: the category of errors, and the end of who reads the wrong
 // side of a Result.
-#include <wspool/result.h>
+#include "base/assert.h"
 
-#include <cstdio>
-#include <cstdlib>
+#include <wspool/result.h>
 
 namespace wspool::api {
 namespace {
@@ -113,12 +112,12 @@ std::error_code make_error_code(errc code) noexcept {
 namespace detail {
 
 void wrong_side(const Error* error) noexcept {
-    std::fprintf(stderr,
-                 "wspool: the %s of a Result was read that has none%s%s; ask has_value() first\n",
-                 error == nullptr ? "error" : "value",
-                 error == nullptr ? "" : ": ",
-                 error == nullptr ? "" : error->message().c_str());
-    std::abort();
+    const std::string said =
+        error == nullptr ? "the error of a Result was read that has a value; ask has_value() first"
+                         : "the value of a Result was read that has none; ask has_value() first; "
+                           "the error is: " +
+                               error->message();
+    assertion_failed(said.c_str(), "wspool/result.h", 0);
 }
 
 }  // namespace detail
