@@ -92,6 +92,8 @@ void Core::State::refresh_deadlines() {
 
 Instant Core::State::next_deadline() const {
     if (!told.empty() || !taken.empty()) return Instant::min();
+    // What is sent now is told at once, not when the peer says something.
+    if (!tracked.empty() && engine.has_unflushed()) return Instant::min();
     Instant due = std::min(
         {host_deadlines.first_due(), call_deadlines.first_due(), staggers.first_due(), sweep_at});
     for (const std::uint32_t index : stale) due = std::min(due, hosts[index].pool->next_deadline());

@@ -112,6 +112,20 @@ TEST_F(CoreTest, AMessageIsSentWhenTheKernelHasItAndTheConnectionIsFreeAgain) {
     EXPECT_EQ(host().queued_messages, 0u);
 }
 
+TEST_F(CoreTest, AMessageIsToldAsSentThoughThePeerSaysNothing) {
+    TestServer& server = serve(TestServer::Manner::mute);
+    start();
+    (void)core().release(lease(server.url()));
+    (void)send_once(server.url(), "x", 1);
+    const Instant begin = core().now();
+    for (CoreEvent event; event.kind != CoreEventKind::sent;) {
+        core().wait(begin + 5s);
+        while (core().next(event)) {
+        }
+        ASSERT_LT(core().now(), begin + 1s);
+    }
+}
+
 TEST_F(CoreTest, AManyfoldOfMessagesLeavesInOrderAndMoreThanTheOutboxHoldsWaits) {
     TestServer& server = serve(TestServer::Manner::mute);
     CoreOptions options = quick_options();

@@ -532,6 +532,10 @@ std::size_t Engine::session_count() const {
     return state_->pool.used();
 }
 
+bool Engine::has_unflushed() const {
+    return state_->unflushed > 0;
+}
+
 std::optional<std::uint32_t> Engine::unsent_messages(SessionId id) const {
     const Session* session = state_->find(id);
     if (session == nullptr) return std::nullopt;

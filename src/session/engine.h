@@ -168,6 +168,9 @@ class Engine {
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state
     [[nodiscard]] std::size_t outbox_size(SessionId session) const;
+    // Whether the next wait() has something to send. Who wants to know what became of it as soon as
+    // it was sent lets that wait() not block: it tells nothing by itself.
+    [[nodiscard]] bool has_unflushed() const;
     // Messages that the kernel has not taken whole; nothing for a stale id.
     [[nodiscard]] std::optional<std::uint32_t> unsent_messages(SessionId session) const;
     void check_invariants() const;

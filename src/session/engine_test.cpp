@@ -307,8 +307,10 @@ TEST_P(EngineTest, what_is_not_sent_yet_is_known_until_the_session_is_gone) {
     EXPECT_EQ(client_->unsent_messages(session), 0u);
     client_->send(session, ws::Opcode::text, as_bytes("x"));
     EXPECT_EQ(client_->unsent_messages(session), 1u);
+    EXPECT_TRUE(client_->has_unflushed());
     ASSERT_TRUE(run_until([&] { return received_by_server_.size() == 1; }));
     EXPECT_EQ(client_->unsent_messages(session), 0u);
+    EXPECT_FALSE(client_->has_unflushed());
     client_->abort(session);
     EXPECT_EQ(client_->unsent_messages(session), std::nullopt);
 }
