@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
@@ -14,8 +15,8 @@ namespace wspool::app {
 namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
-constexpr std::array<std::string_view, 6> later_verbs = {
-    "send", "top", "token", "drain", "rebalance", "upgrade"};
+constexpr std::array<std::string_view, 5> later_verbs = {
+    "top", "token", "drain", "rebalance", "upgrade"};
 
 // Our own readers in place of CLI11's: one wording for files, variables and options.
 template <class T, class Parse>
@@ -144,11 +145,11 @@ void add_serve(CLI::App& app, ServeArgs& args) {
         "later wins: file, environment, option. config/wspool.example.toml explains all keys.");
 }
 
-// ---- connect
+// ---- connect and send
 
-void add_connect(CLI::App& app, ConnectArgs& args) {
-    app.add_option("url", args.url, "ws://HOST[:PORT]/PATH")->required()->type_name("URL");
-    add_duration(app, "--wait", args.wait, "Wait so long for answers after the end of the input");
+// What both may say in the handshake and about their messages.
+template <class Args>
+void add_conversation(CLI::App& app, Args& args) {
     auto* header = app.add_option(
         "--header",
         CLI::callback_t([&args](const CLI::results_t& results) {
@@ -173,10 +174,58 @@ void add_connect(CLI::App& app, ConnectArgs& args) {
     app.add_flag("--no-compression{false},!--compression",
                  args.compression,
                  "Do not offer permessage-deflate");
-    app.add_flag("--binary", args.binary, "Send lines as binary messages");
+    app.add_flag("--binary", args.binary, "Send binary messages");
+}
+
+void add_connect(CLI::App& app, ConnectArgs& args) {
+    app.add_option("url", args.url, "ws://HOST[:PORT]/PATH")->required()->type_name("URL");
+    add_duration(app, "--wait", args.wait, "Wait so long for answers after the end of the input");
+    add_conversation(app, args);
     app.footer(
         "Each line of the input is sent as one message; each message that comes is printed on a "
         "line.");
+}
+
+// CLI11 takes an argument in brackets for a list of its own; a JSON array is one message.
+constexpr char bracket_guard = '\x1f';
+
+std::vector<std::string> guard_brackets(int argc, const char* const* argv) {
+    std::vector<std::string> words(argv, argv + argc);
+    for (std::string& word : words) {
+        if (word.starts_with('[') || word.starts_with(bracket_guard))
+            word.insert(0, 1, bracket_guard);
+    }
+    return words;
+}
+
+void add_send(CLI::App& app, SendArgs& args) {
+    app.add_option("url", args.url, "ws://HOST[:PORT]/PATH, or wss://")
+        ->required()
+        ->type_name("URL");
+    app.add_option("message",
+                   CLI::callback_t([&args](const CLI::results_t& results) {
+                       for (std::string message : results) {
+                           if (message.starts_with(bracket_guard)) message.erase(0, 1);
+                           args.messages.push_back(std::move(message));
+                       }
+                       return true;
+                   }),
+                   "Messages, sent in this order")
+        ->required()
+        ->expected(1, -1)
+        ->allow_extra_args()
+        ->type_name("MESSAGE");
+    add_duration(app, "--wait", args.wait, "Wait so long for replies after the last was sent");
+    add_conversation(app, args);
+    app.add_option(
+           "--ca-file", args.ca_file, "Whom to trust (PEM); default: whom the system trusts")
+        ->type_name("FILE");
+    app.add_option("--certificate-file", args.certificate_file, "Who we are (PEM)")
+        ->type_name("FILE");
+    app.add_option("--key-file", args.key_file, "Its key (PEM)")->type_name("FILE");
+    app.add_flag(
+        "--insecure", args.insecure, "Accept any certificate: whoever is in between reads");
+    app.footer("Each message that comes is printed on a line.");
 }
 
 // ---- bench
@@ -296,6 +345,7 @@ struct AllArgs {
     ServeArgs serve;
     CheckArgs check;
     ConnectArgs connect;
+    SendArgs send;
     BenchArgs bench;
     std::optional<BenchKind> bench_kind;
 };
@@ -311,10 +361,12 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     CLI::App* serve = app.add_subcommand("serve", "Run the gateway");
     CLI::App* connect =
         app.add_subcommand("connect", "Talk to a WebSocket server: lines in, messages out");
+    CLI::App* send = app.add_subcommand("send", "Send messages, and print the replies");
     CLI::App* bench = app.add_subcommand("bench", "Put load on a WebSocket server and measure");
     CLI::App* check = app.add_subcommand("check", "Check a configuration file");
     add_serve(*serve, args.serve);
     add_connect(*connect, args.connect);
+    add_send(*send, args.send);
     add_bench(*bench, args.bench, args.bench_kind);
     check->add_option("file", args.check.file, "Configuration file")->required()->type_name("FILE");
 
@@ -327,7 +379,13 @@ Parsed parse_command_line(int argc, const char* const* argv) {
             return refuse(fmt::format("{}: this version of wspool does not have it", verb));
     }
     try {
-        app.parse(argc, argv);
+        if (argv[1] == std::string_view("send")) {
+            std::vector<std::string> words = guard_brackets(argc - 1, argv + 1);
+            std::reverse(words.begin(), words.end());  // as CLI11 wants them
+            app.parse(std::move(words));
+        } else {
+            app.parse(argc, argv);
+        }
         const char* control = std::getenv("WSPOOL_CONTROL");
         if (serve->parsed() && control != nullptr && !serve->get_option("--control")->count()) {
             check_control("environment variable WSPOOL_CONTROL", control);
@@ -341,8 +399,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     if (serve->parsed()) return {Command(std::move(args.serve)), exit_ok};
     if (check->parsed()) return {Command(std::move(args.check)), exit_ok};
     if (connect->parsed()) return {Command(std::move(args.connect)), exit_ok};
+    if (send->parsed()) return {Command(std::move(args.send)), exit_ok};
     if (!bench->parsed() || !args.bench_kind)
-        return refuse("name a verb: serve, connect, bench or check");
+        return refuse("name a verb: serve, connect, send, bench or check");
     args.bench.kind = *args.bench_kind;
     return {Command(std::move(args.bench)), exit_ok};
 }

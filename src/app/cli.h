@@ -38,6 +38,20 @@ struct ConnectArgs {
     bool binary = false;
 };
 
+struct SendArgs {
+    std::string url;
+    std::vector<std::string> messages;
+    Duration wait = std::chrono::seconds(1);
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::vector<std::string> subprotocols;
+    std::string ca_file;
+    std::string certificate_file;
+    std::string key_file;
+    bool compression = true;
+    bool binary = false;
+    bool insecure = false;
+};
+
 enum class BenchKind : std::uint8_t { echo, fanout, idle, connect };
 enum class BenchMode : std::uint8_t { raw, json };  // of echo
 enum class FanoutProtocol : std::uint8_t { seed, plain };
@@ -64,7 +78,7 @@ struct BenchArgs {
     io::LoopOptions loop;
 };
 
-using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, BenchArgs>;
+using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs>;
 
 struct Parsed {
     std::optional<Command> command;

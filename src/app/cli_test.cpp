@@ -39,7 +39,7 @@ void expect_refused(std::initializer_list<const char*> words, const std::string&
 TEST(CommandLine, without_arguments_prints_help) {
     const Outcome outcome = parse({});
     EXPECT_EQ(outcome.parsed.exit_status, exit_ok);
-    for (const char* verb : {"serve", "connect", "bench", "check"}) {
+    for (const char* verb : {"serve", "connect", "send", "bench", "check"}) {
         EXPECT_NE(outcome.out.find(verb), std::string::npos) << verb;
     }
 }
@@ -71,7 +71,7 @@ TEST(CommandLine, mistakes_have_status_two) {
 }
 
 TEST(CommandLine, verbs_of_later_versions_say_so) {
-    for (const char* verb : {"send", "top", "token", "drain", "rebalance", "upgrade"}) {
+    for (const char* verb : {"top", "token", "drain", "rebalance", "upgrade"}) {
         expect_refused({verb}, "this version of wspool does not have it");
     }
 }
@@ -104,6 +104,15 @@ TEST(CommandLine, serve_collects_options_and_repeats_listen) {
             << option.first;
     }
     EXPECT_EQ(args.options.size(), expected.size());
+}
+
+TEST(CommandLine, send_takes_messages_as_they_are) {
+    const Outcome outcome = parse({"send", "ws://h/", "[1,2]", R"({"a":[]})", "", "--wait", "2s"});
+    ASSERT_TRUE(outcome.parsed.command.has_value()) << outcome.err;
+    const auto& args = std::get<SendArgs>(*outcome.parsed.command);
+    EXPECT_EQ(args.messages, (std::vector<std::string>{"[1,2]", R"({"a":[]})", ""}));
+    EXPECT_EQ(args.wait, std::chrono::seconds(2));
+    expect_refused({"send", "ws://h/"}, "message");
 }
 
 TEST(CommandLine, connect_reads_headers_and_switches) {

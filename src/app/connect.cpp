@@ -119,6 +119,8 @@ class Conversation {
                 return;
             case session::EventKind::opening:
             case session::EventKind::plain:
+            case session::EventKind::pong:
+            case session::EventKind::released:
                 return;
         }
     }

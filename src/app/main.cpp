@@ -9,6 +9,7 @@ int run(const Command& command) {
     if (const auto* serve = std::get_if<ServeArgs>(&command)) return run_serve(*serve);
     if (const auto* check = std::get_if<CheckArgs>(&command)) return run_check(*check);
     if (const auto* connect = std::get_if<ConnectArgs>(&command)) return run_connect(*connect);
+    if (const auto* send = std::get_if<SendArgs>(&command)) return run_send(*send);
     return run_bench(*std::get_if<BenchArgs>(&command));
 }
 

@@ -210,6 +210,7 @@ void Engine::State::finish_lingering(Session& session) {
 void Engine::State::release(Session& session, io::CloseMode mode) {
     const std::uint32_t index = session.index;
     drop_outbox(session);
+    if (session.was_opened) released.push_back({id_of(session), session.tag});
     wheel.cancel(index);
     loop.close(session.stream, mode);
     const std::uint32_t generation = (session.generation + 1) & ((1u << 30) - 1);

@@ -53,7 +53,8 @@ void Engine::State::wait(Instant deadline) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);  // an opening was neither accepted nor refused
     flush();
     const bool has_more =
-        !replies.empty() || !fanout.empty() || !closed.empty() || !client_failures.empty();
+        !replies.empty() || !fanout.empty() || !closed.empty() || !client_failures.empty() ||
+        !released.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
@@ -99,6 +100,13 @@ bool Engine::State::next(Event& event) {
             text = std::move(client_failures.front().sentence);
             event.text = text;
             client_failures.pop_front();
+            return true;
+        }
+        if (!released.empty()) {
+            event.kind = EventKind::released;
+            event.session = released.front().session;
+            event.tag = released.front().tag;
+            released.pop_front();
             return true;
         }
         if (!timers_ran) {
@@ -337,6 +345,7 @@ bool Engine::State::on_response_bytes(Session& session, MutableBytes bytes, Even
         more.inflater = std::make_unique<ws::Inflater>(true);
     }
     session.is_counted = true;
+    session.was_opened = true;
     ++counters.connections_opened;
     counters.connections_peak = std::max(counters.connections_peak, ++counters.connections);
     change_phase(session, Phase::open);
@@ -484,6 +493,22 @@ void Engine::close(SessionId id,
     if (Session* session = state_->find(id)) state_->close(*session, code, text, reason);
 }
 
+void Engine::abort(SessionId id) {
+    Session* session = state_->find(id);
+    if (session == nullptr) return;
+    if (state_->judged == id) state_->judged = SessionId{};
+    state_->report_closed(
+        *session, metrics::CloseReason::shutdown, ws::CloseCode::abnormal, "given up");
+    state_->release(*session, io::CloseMode::reset);
+}
+
+void Engine::ping(SessionId id) {
+    Session* session = state_->find(id);
+    if (session == nullptr || session->phase != Phase::open) return;
+    session->wants_pong = true;
+    state_->send_control(*session, ws::Opcode::ping, {});
+}
+
 void Engine::pause(SessionId id) {
     Session* session = state_->find(id);
     if (session == nullptr || session->is_paused) return;
@@ -505,6 +530,16 @@ bool Engine::is_open(SessionId id) const {
 
 std::size_t Engine::session_count() const {
     return state_->pool.used();
+}
+
+bool Engine::has_unflushed() const {
+    return state_->unflushed > 0;
+}
+
+std::optional<std::uint32_t> Engine::unsent_messages(SessionId id) const {
+    const Session* session = state_->find(id);
+    if (session == nullptr) return std::nullopt;
+    return session->outbox != nullptr ? session->outbox->messages() : 0;
 }
 
 std::size_t Engine::outbox_size(SessionId id) const {

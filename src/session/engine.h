@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ enum class EventKind : std::uint8_t {
     message,   // opcode text (valid UTF-8) or binary, `payload`
     closed,    // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
     failed,    // client: the connect or the handshake failed; `text` is one sentence; last event
+    pong,      // the peer answered ping()
+    released,  // client: the stream of an opened session is gone; follows `closed`, last event
     readable,  // a watched descriptor; `tag` is the watch()'s
 };
 
@@ -153,6 +156,11 @@ class Engine {
                ws::CloseCode code,
                std::string_view text,
                metrics::CloseReason reason);
+    // Ends a session at once, in whatever phase, without a closing handshake. One that was not open
+    // yet has no further event.
+    void abort(SessionId session);
+    // Asks an open session for a sign of life: `pong` follows, or the session ends.
+    void ping(SessionId session);
     // Stops and restarts reading one session (the socket then fills up).
     void pause(SessionId session);
     void resume(SessionId session);
@@ -160,6 +168,11 @@ class Engine {
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state
     [[nodiscard]] std::size_t outbox_size(SessionId session) const;
+    // Whether the next wait() has something to send. Who wants to know what became of it as soon as
+    // it was sent lets that wait() not block: it tells nothing by itself.
+    [[nodiscard]] bool has_unflushed() const;
+    // Messages that the kernel has not taken whole; nothing for a stale id.
+    [[nodiscard]] std::optional<std::uint32_t> unsent_messages(SessionId session) const;
     void check_invariants() const;
 
   private:

@@ -83,6 +83,8 @@ struct Session {
     bool shuts_write : 1 = false;   // shut our half when the outbox is empty
     bool is_paused : 1 = false;     // by the caller
     bool is_throttled : 1 = false;  // by its own outbox
+    bool was_opened : 1 = false;    // client: its release is reported
+    bool wants_pong : 1 = false;    // the caller asked for a sign of life
 };
 
 struct Engine::State {
@@ -117,7 +119,7 @@ struct Engine::State {
     bool read(Event& event);
     bool on_frame_event(Session& session, const ws::Event& frame, Event& event);
     void on_ping(Session& session, ByteView payload);
-    void on_pong(Session& session);
+    bool on_pong(Session& session, Event& event);
     bool charge_control(Session& session);
     void note_progress(Session& session);
     void set_input(Session& session, MutableBytes bytes);
@@ -263,6 +265,11 @@ struct Engine::State {
         std::string sentence;
     };
     std::deque<ClientFailure> client_failures;
+    struct Released {
+        SessionId session;
+        std::uint64_t tag;
+    };
+    std::deque<Released> released;  // to be reported, after what is in `closed`
 
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;

@@ -119,6 +119,8 @@ class EngineTest : public testing::TestWithParam<Way> {
                 break;
             case EventKind::opened:
             case EventKind::failed:
+            case EventKind::pong:
+            case EventKind::released:
             case EventKind::readable:
                 break;
         }
@@ -138,6 +140,12 @@ class EngineTest : public testing::TestWithParam<Way> {
                 break;
             case EventKind::failed:
                 failures_.emplace_back(event.text);
+                break;
+            case EventKind::pong:
+                ++pongs_;
+                break;
+            case EventKind::released:
+                EXPECT_EQ(client_closed_.size(), ++released_);
                 break;
             case EventKind::opening:
             case EventKind::plain:
@@ -211,7 +219,7 @@ class EngineTest : public testing::TestWithParam<Way> {
     std::string server_target_;  // read after the acceptance
     bool echoes_ = true;
     bool talk_ended_well_ = false;  // by an end, not a failure
-    std::size_t opened_ = 0;
+    std::size_t opened_ = 0, pongs_ = 0, released_ = 0;
     std::vector<std::string> received_, received_by_server_, failures_;
     std::vector<CloseReason> server_closed_, client_closed_;
     std::vector<ws::CloseCode> server_codes_, client_codes_;
@@ -274,6 +282,53 @@ TEST_P(EngineTest, either_side_may_close_and_both_learn_the_code) {
         run_until([&] { return client_->session_count() + server_->session_count() == 0; }));
     EXPECT_EQ(client_codes_.back(), ws::CloseCode::service_restart);
     EXPECT_EQ(server_closed_.back(), CloseReason::drained);
+}
+
+TEST_P(EngineTest, a_ping_that_was_asked_for_is_answered_once) {
+    start();
+    const SessionId session = connect();
+    client_->ping(session);
+    ASSERT_TRUE(run_until([&] { return pongs_ == 1; }));
+    // Others keep the session alive, and are told to nobody.
+    server_->ping(server_session_);
+    client_->ping(session);
+    client_->send(session, ws::Opcode::text, as_bytes("x"));
+    ASSERT_TRUE(run_until([&] { return received_.size() == 1; }));
+    EXPECT_EQ(pongs_, 2u);
+}
+
+TEST_P(EngineTest, an_aborted_session_ends_at_once_and_is_released_after_it_was_closed) {
+    start();
+    const SessionId session = connect();
+    client_->abort(session);
+    EXPECT_EQ(client_->session_count(), 0u);
+    client_->abort(session);
+    ASSERT_TRUE(run_until([&] { return released_ == 1 && !server_closed_.empty(); }));
+    EXPECT_EQ(client_closed_, std::vector{CloseReason::shutdown});
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::peer_lost});
+
+    ws::ClientHandshake handshake;
+    handshake.host = "localhost";
+    handshake.target = "/";
+    handshake.key = ws::make_key(entropy_);
+    client_->abort(*client_->connect(address_, handshake, 3, connect_options()));
+    (void)connect();
+    EXPECT_TRUE(failures_.empty());
+    EXPECT_EQ(released_, 1u);
+}
+
+TEST_P(EngineTest, what_is_not_sent_yet_is_known_until_the_session_is_gone) {
+    start();
+    const SessionId session = connect();
+    EXPECT_EQ(client_->unsent_messages(session), 0u);
+    client_->send(session, ws::Opcode::text, as_bytes("x"));
+    EXPECT_EQ(client_->unsent_messages(session), 1u);
+    EXPECT_TRUE(client_->has_unflushed());
+    ASSERT_TRUE(run_until([&] { return received_by_server_.size() == 1; }));
+    EXPECT_EQ(client_->unsent_messages(session), 0u);
+    EXPECT_FALSE(client_->has_unflushed());
+    client_->abort(session);
+    EXPECT_EQ(client_->unsent_messages(session), std::nullopt);
 }
 
 TEST_P(EngineTest, a_frame_and_a_bad_one_in_one_write_are_answered_and_failed) {

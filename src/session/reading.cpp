@@ -55,8 +55,7 @@ bool Engine::State::on_frame_event(Session& session, const ws::Event& frame, Eve
             on_ping(session, frame.payload);
             return false;
         case ws::EventKind::pong:
-            on_pong(session);
-            return false;
+            return on_pong(session, event);
         case ws::EventKind::close:
             on_peer_close(session, frame.code, frame.payload);
             return false;
@@ -84,8 +83,14 @@ void Engine::State::on_ping(Session& session, ByteView payload) {
     send_control(session, ws::Opcode::pong, payload);
 }
 
-void Engine::State::on_pong(Session& session) {
-    (void)charge_control(session);
+// A pong nobody asked for is no more than a sign of life (RFC 6455 section 5.5.3).
+bool Engine::State::on_pong(Session& session, Event& event) {
+    if (!charge_control(session) || !session.wants_pong) return false;
+    session.wants_pong = false;
+    event.kind = EventKind::pong;
+    event.session = id_of(session);
+    event.tag = session.tag;
+    return true;
 }
 
 // Takes one token for a control frame of the peer; without one left the session is closed.

@@ -70,6 +70,8 @@ void Worker::State::handle(const session::Event& event) {
             return;
         case session::EventKind::opened:
         case session::EventKind::failed:
+        case session::EventKind::pong:
+        case session::EventKind::released:
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
 }

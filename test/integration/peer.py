@@ -18,10 +18,10 @@ PYTHON = "/usr/bin/python3"
 NODE = shutil.which("node") or "/usr/bin/node"
 
 
-def start(program):
+def start(program, *arguments):
     runner = NODE if program.endswith(".mjs") else PYTHON
     return subprocess.Popen(
-        [runner, os.path.join(PEERS, program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [runner, os.path.join(PEERS, program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=environment({"PYTHONDONTWRITEBYTECODE": "1"}))
 
 
@@ -147,8 +147,8 @@ class Tab:
 class EchoServer:
     """One of the server programs; `url` once it listens."""
 
-    def __init__(self, program):
-        self._process = start(program)
+    def __init__(self, program, *arguments):
+        self._process = start(program, *arguments)
         self.log = Lines(self._process.stderr, program)
         port = Lines(self._process.stdout, program).wait(str.isdigit, 30)
         self.url = f"ws://127.0.0.1:{port}/"

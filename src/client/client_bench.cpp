@@ -1,0 +1,166 @@
+// What the client pool adds to a session: the same messages to the same server, over one bare
+// session and through the pool, in turns. Everything runs on loopback; the server is a thread that
+// reads and does not answer. Counters of SendPaired: nanoseconds of CPU per message of the sending
+// thread, and the medians of the ratios of the pairs. The blocking flavour waits for each message,
+// so its cost is the time of a call.
+#include "client/client_test_server.h"
+
+#include <time.h>
+#include <wspool/callback_pool.h>
+#include <wspool/client_pool.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace wspool::client {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int batch = 16;  // messages sent in one turn
+constexpr int messages = 50'000;
+
+double cpu_ns() {
+    timespec at{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+    return static_cast<double>(at.tv_sec) * 1e9 + static_cast<double>(at.tv_nsec);
+}
+
+const std::string message(64, 'x');
+
+// One session of an engine, as the core has them.
+class Bare {
+  public:
+    explicit Bare(const TestServer& server)
+        : loop_(std::move(io::make_loop({io::LoopChoice::automatic, Duration::zero()})->loop)),
+          engine_(loop_, {}, entropy_, counters_) {
+        ws::ClientHandshake handshake;
+        handshake.host = server.address();
+        handshake.target = "/";
+        handshake.key = ws::make_key(entropy_);
+        session_ = *engine_.connect(*io::parse_address(server.address()), handshake, 0);
+        while (!engine_.is_open(session_)) turn(never);
+    }
+
+    double cost(int count = messages) {
+        const double before = cpu_ns();
+        for (int sent = 0; sent < count; sent += batch) {
+            for (int i = 0; i < batch; ++i) {
+                (void)engine_.send(session_, ws::Opcode::text, as_bytes(message));
+            }
+            do turn(engine_.now());
+            while (engine_.outbox_size(session_) > 0);
+        }
+        return (cpu_ns() - before) / count;
+    }
+
+  private:
+    void turn(Instant deadline) {
+        engine_.wait(deadline);
+        session::Event event;
+        while (engine_.next(event)) continue;
+    }
+
+    io::SystemEntropy entropy_;
+    metrics::Counters counters_;
+    io::TlsLoop loop_;
+    session::Engine engine_;
+    session::SessionId session_;
+};
+
+// Each message with a callback, which is told when the kernel has taken it.
+class Pooled {
+  public:
+    explicit Pooled(const TestServer& server) : url_(server.url()) { (void)cost(batch); }
+
+    double cost(int count = messages) {
+        const double before = cpu_ns();
+        for (int sent = 0; sent < count; sent += batch) {
+            int unsent = batch;
+            for (int i = 0; i < batch; ++i) {
+                pool_.send(url_, message, {}, [&unsent](const auto&) { --unsent; });
+            }
+            do (void)pool_.poll();
+            while (unsent > 0);
+        }
+        return (cpu_ns() - before) / count;
+    }
+
+  private:
+    std::string url_;
+    api::CallbackPool pool_{{.max_connections_per_host = 1}};
+};
+
+// Over a lease, which is held.
+class Leased {
+  public:
+    explicit Leased(const TestServer& server) {
+        pool_.acquire(server.url(), {}, [this](auto lease) {
+            lease_.emplace(std::move(*lease));
+            pool_.stop();
+        });
+        (void)pool_.run();
+    }
+
+    double cost(int count = messages) {
+        const double before = cpu_ns();
+        for (int sent = 0; sent < count; sent += batch) {
+            for (int i = 0; i < batch; ++i) (void)lease_->send(message);
+            (void)pool_.poll();
+        }
+        return (cpu_ns() - before) / count;
+    }
+
+  private:
+    api::CallbackPool pool_{{.max_connections_per_host = 1}};
+    std::optional<api::Lease> lease_;
+};
+
+double median(std::vector<double> values) {
+    std::nth_element(
+        values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+void SendPaired(benchmark::State& state) {
+    TestServer server(ServerWay::is_silent);
+    Bare bare(server);
+    Pooled pooled(server);
+    Leased leased(server);
+    (void)bare.cost();
+    (void)pooled.cost();
+    (void)leased.cost();
+    std::vector<double> plain;
+    std::vector<double> by_pool;
+    std::vector<double> by_lease;
+    for (auto _ : state) {
+        plain.push_back(bare.cost());
+        by_pool.push_back(pooled.cost() / plain.back());
+        by_lease.push_back(leased.cost() / plain.back());
+    }
+    state.counters["bare_ns"] = median(plain);
+    state.counters["ratio_by_lease"] = median(by_lease);
+    state.counters["ratio_by_send"] = median(by_pool);
+}
+BENCHMARK(SendPaired)->Iterations(21)->Unit(benchmark::kMillisecond);
+
+void BlockingSend(benchmark::State& state) {
+    TestServer server(ServerWay::is_silent);
+    api::ClientPool pool({.max_connections_per_host = 1});
+    (void)pool.send(server.url(), message);
+    for (auto _ : state) (void)pool.send(server.url(), message);
+}
+BENCHMARK(BlockingSend)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+void BlockingAcquireAndRelease(benchmark::State& state) {
+    TestServer server(ServerWay::is_silent);
+    api::ClientPool pool({.max_connections_per_host = 1});
+    (void)pool.send(server.url(), message);
+    for (auto _ : state) (void)pool.acquire(server.url());
+}
+BENCHMARK(BlockingAcquireAndRelease)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace wspool::client

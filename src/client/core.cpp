@@ -1,0 +1,440 @@
+// The turn, the events, and the verbs' entry: stale names end here.
+#include "client/core.h"
+
+#include "client/core_state.h"
+#include "ws/utf8.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wspool::client {
+namespace {
+
+constexpr std::uint64_t resolver_tag = std::uint64_t{1} << 32;
+
+session::EngineOptions engine_options(const CoreOptions& options) {
+    session::EngineOptions engine;
+    engine.limits.message_size_max = options.max_message_size;
+    // Ours is checked before each send, and refuses; the engine's would end the session.
+    engine.outbox_size_max = SIZE_MAX;
+    // The pools' deadlines come first.
+    engine.handshake_timeout = options.host.connect_timeout + std::chrono::seconds(1);
+    engine.close_timeout = options.host.close_timeout + std::chrono::seconds(1);
+    engine.ping_interval = options.ping_interval;
+    engine.pong_timeout = options.ping_timeout;
+    engine.write_timeout = options.write_timeout;
+    // A server may ping as it likes; its pings are answered once per turn of a blocked stream.
+    engine.control_frames_per_second = 0;
+    return engine;
+}
+
+bool is_sendable(ws::Opcode opcode, ByteView payload) {
+    return opcode == ws::Opcode::binary ||
+           (opcode == ws::Opcode::text && ws::is_valid_utf8(payload));
+}
+
+Outcome stale_target() {
+    return {.kind = Outcome::Kind::failed,
+            .error = ErrorCode::invalid,
+            .text = "the target is not known any more; ask for it by its URL again"};
+}
+
+Outcome not_sendable() {
+    return {.kind = Outcome::Kind::failed,
+            .error = ErrorCode::invalid,
+            .text = "the message is text, and not UTF-8, or of no kind that may be sent"};
+}
+
+}  // namespace
+
+Core::State::State(io::Loop& loop,
+                   NameResolver& resolver_in,
+                   const CoreOptions& options_in,
+                   Entropy& entropy_in)
+    : options(options_in),
+      resolver(resolver_in),
+      entropy(entropy_in),
+      engine(loop, engine_options(options), entropy, counters),
+      hash_key{entropy.next_u64(), entropy.next_u64()},
+      random(entropy.next_u64()),
+      host_deadlines(HostPosition{&hosts}),
+      call_deadlines(CallPosition{&calls}),
+      staggers(StaggerPosition{&connections}) {
+    WSPOOL_ASSERT(check(options));
+    if (options.max_total_connections > 0)
+        ceiling = std::make_unique<pool::Ceiling>(options.max_total_connections);
+}
+
+// ---- the turn
+
+void Core::State::wait(Instant deadline) {
+    refresh_deadlines();
+    engine.wait(std::min(deadline, next_deadline()));
+    settle_sends();
+    run_timers();
+    // A resolver without a descriptor is asked in every turn.
+    if (resolver.fd() < 0) {
+        for (io::Resolution resolution; resolver.next(resolution);) on_resolved(resolution);
+    }
+    settle();
+}
+
+void Core::State::refresh_deadlines() {
+    for (const std::uint32_t index : stale) {
+        Host& host = hosts[index];
+        host.has_stale_deadline = false;
+        host_deadlines.remove(index);
+        const Instant due = host.pool->next_deadline();
+        if (due != never) host_deadlines.insert(index, due);
+    }
+    stale.clear();
+}
+
+Instant Core::State::next_deadline() const {
+    if (!told.empty() || !taken.empty()) return Instant::min();
+    // What is sent now is told at once, not when the peer says something.
+    if (!tracked.empty() && engine.has_unflushed()) return Instant::min();
+    Instant due = std::min(
+        {host_deadlines.first_due(), call_deadlines.first_due(), staggers.first_due(), sweep_at});
+    for (const std::uint32_t index : stale) due = std::min(due, hosts[index].pool->next_deadline());
+    return due;
+}
+
+void Core::State::run_timers() {
+    refresh_deadlines();
+    while (staggers.first_due() <= now()) start_attempt(staggers.first());
+    while (host_deadlines.first_due() <= now()) {
+        const std::uint32_t host = host_deadlines.first();
+        host_deadlines.remove(host);
+        explain_timeouts(host);
+        hosts[host].pool->on_deadline(now());
+        touch(host);
+        settle();
+    }
+    while (call_deadlines.first_due() <= now()) {
+        const std::uint32_t call = call_deadlines.first();
+        call_deadlines.remove(call);
+        on_call_due(call);
+        settle();
+    }
+    if (sweep_at <= now()) sweep(options.forget_after);
+}
+
+bool Core::State::next(CoreEvent& event) {
+    for (;;) {
+        if (!told.empty()) return deliver(event);
+        if (!taken.empty()) return deliver_sent(event);
+        if (!engine.next(engine_event)) return false;
+        if (engine_event.kind != session::EventKind::message) {
+            on_engine_event(engine_event);
+            settle();
+            continue;
+        }
+        const std::uint32_t index = find_connection(engine_event.tag);
+        if (index == none || connections[index].state != Connection::State::open) continue;
+        Connection& connection = connections[index];
+        Host& host = host_of_target(connection.target);
+        ++host.messages_received;
+        host.bytes_received += engine_event.payload.size();
+        host.pool->note_used(connection.slot, now());
+        const bool is_binary = engine_event.opcode == ws::Opcode::binary;
+        if (!is_binary && answer(connection, as_text(engine_event.payload))) {
+            settle();
+            continue;
+        }
+        event = CoreEvent{};
+        event.kind = CoreEventKind::message;
+        event.is_binary = is_binary;
+        event.target = target_id(connection.target);
+        event.url = targets[connection.target].url;
+        event.payload = engine_event.payload;
+        for (std::uint32_t i = connection.holders.front(); i != none; i = calls[i].links.next) {
+            if (calls[i].kind != Call::Kind::acquire) continue;
+            event.lease = {i, calls[i].generation};
+            event.tag = calls[i].tag;
+            break;
+        }
+        return true;
+    }
+}
+
+void Core::State::on_engine_event(const session::Event& event) {
+    if (event.kind == session::EventKind::readable) {
+        if (event.tag != resolver_tag) {
+            told.push_back({});
+            told.back().event.kind = CoreEventKind::readable;
+            told.back().event.tag = event.tag;
+            return;
+        }
+        for (io::Resolution resolution; resolver.next(resolution);) on_resolved(resolution);
+        return;
+    }
+    const std::uint32_t index = find_connection(event.tag);
+    if (index == none) return;
+    Connection& connection = connections[index];
+    const std::uint32_t host = targets[connection.target].host;
+    switch (event.kind) {
+        case session::EventKind::opened:
+            return on_opened(index, event);
+        case session::EventKind::failed:
+            return on_attempt_failed(index, event);
+        case session::EventKind::pong:
+            hosts[host].pool->on_validated(connection.slot, true, now());
+            return touch(host);
+        case session::EventKind::closed:
+            return on_closed(index, event);
+        case session::EventKind::released: {
+            if (event.session != connection.session) return;
+            const pool::SlotId slot = connection.slot;
+            on_gone(index);
+            hosts[host].pool->on_closed(slot, now());
+            return touch(host);
+        }
+        case session::EventKind::message:
+        case session::EventKind::opening:
+        case session::EventKind::plain:
+        case session::EventKind::readable:
+            return;
+    }
+}
+
+// ---- events
+
+CoreEvent& Core::State::tell(CoreEventKind kind,
+                             std::uint32_t target,
+                             std::uint64_t tag,
+                             std::string text) {
+    targets[target].used_at = now();
+    Told& last = told.emplace_back();
+    last.event.kind = kind;
+    last.event.target = target_id(target);
+    last.event.tag = tag;
+    last.text = std::move(text);
+    return last.event;
+}
+
+bool Core::State::deliver(CoreEvent& event) {
+    delivered = std::move(told.front());
+    told.pop_front();
+    event = delivered.event;
+    event.text = delivered.text;
+    event.payload = as_bytes(delivered.payload);
+    const std::uint32_t target = find(event.target);
+    if (target != none) event.url = targets[target].url;
+    return true;
+}
+
+// Without the detour through `told`: this is the one event that comes with every message.
+bool Core::State::deliver_sent(CoreEvent& event) {
+    Connection& connection = connections[taken.back()];
+    event = CoreEvent{};
+    event.kind = CoreEventKind::sent;
+    event.tag = connection.sends.front().tag;
+    event.target = target_id(connection.target);
+    event.url = targets[connection.target].url;
+    connection.sends.pop_front();
+    if (--connection.taken == 0) taken.pop_back();
+    return true;
+}
+
+// ---- the end
+
+void Core::State::drain(Instant deadline) {
+    const bool is_first = !std::exchange(is_draining, true);
+    for (std::uint32_t i = 0; is_first && i < target_indexes.end(); ++i) {
+        if (targets[i].host == none) continue;
+        while (!targets[i].shards.empty()) end_shard(targets[i].shards.front());
+        const std::uint32_t courier = targets[i].courier;
+        // What is under way on an open connection has until the deadline; the rest has none.
+        if (courier == none || calls[courier].state != Call::State::leased)
+            fail_queue(i, ErrorCode::pool_closed, 0);
+        serve_queue(i);
+    }
+    for (std::uint32_t i = 0; i < host_indexes.end(); ++i) {
+        if (hosts[i].pool == nullptr) continue;
+        hosts[i].pool->drain(deadline, now());
+        touch(i);
+    }
+    settle();
+    note_drained();
+}
+
+void Core::State::note_drained() {
+    if (!is_draining || is_drained) return;
+    for (std::uint32_t i = 0; i < host_indexes.end(); ++i) {
+        if (hosts[i].pool != nullptr && !hosts[i].is_drained) return;
+    }
+    is_drained = true;
+    told.push_back({});
+    told.back().event.kind = CoreEventKind::drained;
+}
+
+// ---- Core
+
+Core::Core(io::Loop& loop, NameResolver& resolver, const CoreOptions& options, Entropy& entropy)
+    : state_(std::make_unique<State>(loop, resolver, options, entropy)) {
+    if (resolver.fd() < 0) return;
+    const auto watched = state_->engine.watch(resolver.fd(), resolver_tag);
+    WSPOOL_ASSERT(watched.has_value());
+}
+
+Core::~Core() = default;
+
+Instant Core::now() const {
+    return state_->now();
+}
+
+void Core::wait(Instant deadline) {
+    state_->wait(deadline);
+}
+
+bool Core::next(CoreEvent& event) {
+    return state_->next(event);
+}
+
+Instant Core::next_deadline() const {
+    return state_->next_deadline();
+}
+
+Result<void> Core::watch(int fd, std::uint32_t tag) {
+    return state_->engine.watch(fd, tag);
+}
+
+Result<TargetId> Core::target(std::string_view url) {
+    return state_->find_or_make(url, state_->options.defaults, true);
+}
+
+Result<TargetId> Core::target(std::string_view url, const TargetSpec& spec) {
+    return state_->find_or_make(url, spec, false);
+}
+
+bool Core::pin(TargetId id) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none) return false;
+    ++state_->targets[target].pins;
+    return true;
+}
+
+bool Core::unpin(TargetId id) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none || state_->targets[target].pins == 0) return false;
+    --state_->targets[target].pins;
+    state_->targets[target].used_at = now();
+    return true;
+}
+
+std::string_view Core::url(TargetId id) const {
+    const std::uint32_t target = state_->find(id);
+    return target == none ? std::string_view() : state_->targets[target].url;
+}
+
+Outcome Core::acquire(TargetId id, const AcquireSpec& spec) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none) return stale_target();
+    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
+    return state_->acquire(target, spec);
+}
+
+bool Core::cancel(CallId id) {
+    const std::uint32_t call = State::find(id, state_->calls, state_->call_indexes);
+    return call != none && state_->cancel(call);
+}
+
+bool Core::release(LeaseId id) {
+    const std::uint32_t call = state_->find_lease(id);
+    if (call == none) return false;
+    state_->end_lease(call, false);
+    state_->settle();
+    return true;
+}
+
+bool Core::discard(LeaseId id) {
+    const std::uint32_t call = state_->find_lease(id);
+    if (call == none) return false;
+    state_->end_lease(call, true);
+    state_->settle();
+    return true;
+}
+
+SendOutcome Core::send(LeaseId id, ws::Opcode opcode, ByteView payload) {
+    const std::uint32_t call = state_->find_lease(id);
+    if (call == none) return SendOutcome::gone;
+    if (!is_sendable(opcode, payload)) return SendOutcome::invalid;
+    return state_->push(state_->connections[state_->calls[call].connection], opcode, payload);
+}
+
+bool Core::is_open(LeaseId id) const {
+    const std::uint32_t call = state_->find_lease(id);
+    return call != none &&
+           state_->connections[state_->calls[call].connection].state == Connection::State::open;
+}
+
+std::size_t Core::outbox_size(LeaseId id) const {
+    const std::uint32_t call = state_->find_lease(id);
+    if (call == none) return 0;
+    return state_->engine.outbox_size(state_->connections[state_->calls[call].connection].session);
+}
+
+std::string_view Core::subprotocol(LeaseId id) const {
+    const std::uint32_t call = state_->find_lease(id);
+    if (call == none) return {};
+    return state_->connections[state_->calls[call].connection].subprotocol;
+}
+
+Outcome Core::send_once(TargetId id, ws::Opcode opcode, ByteView payload, const SendSpec& spec) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none) return stale_target();
+    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
+    if (!is_sendable(opcode, payload)) return not_sendable();
+    return state_->send_once(target, opcode, payload, spec);
+}
+
+Outcome Core::request(TargetId id,
+                      std::string_view reply_id,
+                      ByteView payload,
+                      const SendSpec& spec) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none) return stale_target();
+    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
+    if (!is_sendable(ws::Opcode::text, payload)) return not_sendable();
+    return state_->request(target, reply_id, payload, spec);
+}
+
+Result<SubscriptionId> Core::subscribe(TargetId id,
+                                       std::string_view topic,
+                                       std::string_view subscribe_frame,
+                                       std::string_view unsubscribe_frame) {
+    const std::uint32_t target = state_->find(id);
+    if (target == none) return fail(std::string(stale_target().text));
+    if (state_->is_draining) return fail(state_->explain(target, ErrorCode::pool_closed));
+    if (!ws::is_valid_utf8(as_bytes(subscribe_frame)) ||
+        !ws::is_valid_utf8(as_bytes(unsubscribe_frame)))
+        return fail(std::string(not_sendable().text));
+    return state_->subscribe(target, topic, subscribe_frame, unsubscribe_frame);
+}
+
+bool Core::unsubscribe(SubscriptionId id) {
+    const std::uint32_t subscription =
+        State::find(id, state_->subscriptions, state_->subscription_indexes);
+    if (subscription == none || state_->subscriptions[subscription].shard == none) return false;
+    state_->unsubscribe(subscription);
+    return true;
+}
+
+void Core::drain(Instant deadline) {
+    state_->drain(deadline);
+}
+
+bool Core::is_drained() const {
+    return state_->is_drained;
+}
+
+CoreStats Core::stats() const {
+    return state_->stats();
+}
+
+void Core::check_invariants() const {
+    state_->check_invariants();
+}
+
+}  // namespace wspool::client

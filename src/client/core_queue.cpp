@@ -1,0 +1,262 @@
+// Messages that need no lease: those that wait for a connection, in one line for each target, and
+// those that are on their way. What carries the line is a shard of the target's subscriptions, once
+// it has replayed them, or else the courier: one acquire for the whole line, so that it keeps its
+// order, and asks for one connection.
+#include "client/core_state.h"
+
+namespace wspool::client {
+
+Outcome Core::State::send_once(std::uint32_t index,
+                               ws::Opcode opcode,
+                               ByteView payload,
+                               const SendSpec& spec) {
+    Target& target = targets[index];
+    target.used_at = now();
+    if (target.is_stopped) wake(index);
+    if (!target.queue.is_empty()) return enqueue(index, opcode, payload, spec);
+    if (!target.shards.empty()) {
+        const std::uint32_t shard = open_shard(target);
+        if (shard == none) return enqueue(index, opcode, payload, spec);
+        const std::uint32_t carrier = calls[shard].connection;
+        if (!has_room(connections[carrier], payload.size())) {
+            track(carrier);
+            return enqueue(index, opcode, payload, spec);
+        }
+        push_tracked(carrier, opcode, payload, spec.tag);
+        return {.kind = Outcome::Kind::pending};
+    }
+    if (const ErrorCode error = ask_courier(index); error != ErrorCode::none) {
+        settle();
+        if (error != ErrorCode::circuit_open || options.max_queued_messages == 0)
+            return refuse(index, error);
+        target.is_down = true;
+        rest_courier(index);
+        return enqueue(index, opcode, payload, spec);
+    }
+    Outcome outcome{.kind = Outcome::Kind::pending};
+    const Call& courier = calls[target.courier];
+    if (courier.state == Call::State::leased &&
+        has_room(connections[courier.connection], payload.size())) {
+        push_tracked(courier.connection, opcode, payload, spec.tag);
+        end_lease(target.courier, false);
+    } else {
+        outcome = enqueue(index, opcode, payload, spec);
+        if (courier.state == Call::State::leased) track(courier.connection);
+    }
+    settle();
+    return outcome;
+}
+
+Outcome Core::State::enqueue(std::uint32_t index,
+                             ws::Opcode opcode,
+                             ByteView payload,
+                             const SendSpec& spec) {
+    Target& target = targets[index];
+    Host& host = hosts[target.host];
+    const std::uint32_t bound =
+        target.is_down ? options.max_queued_messages : options.host.max_waiters;
+    const auto has_no_room = [&] {
+        return host.queued_messages >= bound ||
+               host.queued_bytes + payload.size() > options.max_queued_bytes;
+    };
+    const bool drops =
+        options.overflow == Overflow::drop_oldest && payload.size() <= options.max_queued_bytes;
+    while (has_no_room()) {
+        ++host.dropped_messages;
+        if (!drops || target.queue.is_empty()) {
+            const Outcome outcome = refuse(index, ErrorCode::message_queue_full);
+            serve_queue(index);
+            settle();
+            return outcome;
+        }
+        fail_message(target.queue.front(), ErrorCode::message_queue_full);
+    }
+    const std::uint32_t call = make_call(Call::Kind::message, index, spec.tag);
+    calls[call].state = Call::State::queued;
+    calls[call].opcode = opcode;
+    calls[call].payload.append(payload);
+    target.queue.push_back(call_links(), call);
+    ++host.queued_messages;
+    host.queued_bytes += payload.size();
+    rest_until(call, spec.deadline);
+    return {.kind = Outcome::Kind::pending, .call = {call, calls[call].generation}};
+}
+
+// ---- the way out
+
+bool Core::State::has_room(const Connection& connection, std::size_t size) const {
+    const std::size_t waiting = engine.outbox_size(connection.session);
+    return waiting == 0 || waiting + size <= options.outbox_size_max;
+}
+
+SendOutcome Core::State::push(Connection& connection, ws::Opcode opcode, ByteView payload) {
+    if (connection.state != Connection::State::open) return SendOutcome::gone;
+    if (!has_room(connection, payload.size())) return SendOutcome::full;
+    switch (engine.send(connection.session, opcode, payload)) {
+        case session::SendOutcome::queued:
+            break;
+        case session::SendOutcome::full:
+        case session::SendOutcome::gone:
+            return SendOutcome::gone;
+    }
+    Host& host = host_of_target(connection.target);
+    ++connection.pushed;
+    ++host.messages_sent;
+    host.bytes_sent += payload.size();
+    host.pool->note_used(connection.slot, now());
+    return SendOutcome::queued;
+}
+
+void Core::State::push_tracked(std::uint32_t index,
+                               ws::Opcode opcode,
+                               ByteView payload,
+                               std::uint64_t tag) {
+    Connection& connection = connections[index];
+    if (push(connection, opcode, payload) != SendOutcome::queued) {
+        // It is ending, and this is told in this turn.
+        tell(CoreEventKind::failed,
+             connection.target,
+             tag,
+             explain(connection.target, ErrorCode::connection_lost))
+            .error = ErrorCode::connection_lost;
+        return;
+    }
+    connection.sends.push_back({tag, connection.pushed});
+    track(index);
+}
+
+void Core::State::track(std::uint32_t index) {
+    if (connections[index].is_tracked) return;
+    connections[index].is_tracked = true;
+    tracked.push_back(index);
+}
+
+// After each wait(): what the kernel has taken meanwhile is sent, and where there is room again,
+// more follows.
+void Core::State::settle_sends() {
+    std::vector<std::uint32_t> visited;
+    visited.swap(tracked);
+    for (const std::uint32_t index : visited) {
+        Connection& connection = connections[index];
+        connection.is_tracked = false;
+        const auto unsent = engine.unsent_messages(connection.session);
+        if (!unsent) continue;  // what was not sent is told when it is gone
+        const std::uint32_t before = connection.taken;
+        while (connection.taken < connection.sends.size() &&
+               connection.sends[connection.taken].position + *unsent <= connection.pushed)
+            ++connection.taken;
+        if (before == 0 && connection.taken > 0) taken.push_back(index);
+        if (connection.state == Connection::State::open) flush(connection.target, index);
+        if (connection.taken < connection.sends.size()) track(index);
+    }
+    if (tracked.empty()) {
+        visited.clear();
+        tracked.swap(visited);  // its memory is kept
+    }
+}
+
+// Sends of the line what the connection has room for, if it may carry it.
+void Core::State::flush(std::uint32_t index, std::uint32_t connection_index) {
+    Target& target = targets[index];
+    Connection& connection = connections[connection_index];
+    std::uint32_t courier = none;
+    bool carries = false;
+    for (std::uint32_t i = connection.holders.front(); i != none; i = calls[i].links.next) {
+        if (calls[i].kind == Call::Kind::courier) courier = i;
+        carries |= calls[i].kind == Call::Kind::courier || calls[i].kind == Call::Kind::shard;
+    }
+    if (!carries || connection.state != Connection::State::open) return;
+    while (!target.queue.is_empty()) {
+        const std::uint32_t call = target.queue.front();
+        if (!has_room(connection, calls[call].payload.size())) {
+            track(connection_index);
+            return;
+        }
+        push_tracked(
+            connection_index, calls[call].opcode, calls[call].payload.view(), calls[call].tag);
+        unqueue(call);
+        if (!engine.is_open(connection.session)) return;
+    }
+    if (courier != none) end_lease(courier, false);
+}
+
+// ---- the carrier
+
+// Lets the courier ask for a connection, if it is idle.
+ErrorCode Core::State::ask_courier(std::uint32_t index) {
+    if (targets[index].courier == none)
+        targets[index].courier = make_call(Call::Kind::courier, index, 0);
+    const std::uint32_t courier = targets[index].courier;
+    if (calls[courier].state != Call::State::idle) return ErrorCode::none;
+    const ErrorCode error = ask(courier, {});
+    if (error == ErrorCode::none) targets[index].is_down = false;
+    return error;
+}
+
+// Sees to it that somebody carries the line, or that nobody waits in vain for an empty one.
+void Core::State::serve_queue(std::uint32_t index) {
+    Target& target = targets[index];
+    const std::uint32_t courier = target.courier;
+    if (target.queue.is_empty() || !target.shards.empty()) {
+        if (courier != none && calls[courier].state == Call::State::waiting) {
+            hosts[target.host].pool->cancel(calls[courier].waiter, now());
+            touch(target.host);
+            calls[courier].state = Call::State::idle;
+        } else if (courier != none && calls[courier].state == Call::State::resting) {
+            rest_until(courier, never);
+            calls[courier].state = Call::State::idle;
+        } else if (courier != none && calls[courier].state == Call::State::leased &&
+                   target.queue.is_empty()) {
+            end_lease(courier, false);
+        }
+        const std::uint32_t shard = target.queue.is_empty() ? none : open_shard(target);
+        if (shard != none) flush(index, calls[shard].connection);
+        return;
+    }
+    if (const ErrorCode error = ask_courier(index); error != ErrorCode::none) {
+        on_carrier_failed(index, error);
+    } else if (calls[target.courier].state == Call::State::leased) {
+        flush(index, calls[target.courier].connection);
+    }
+}
+
+// The host is down, or has no room: the line is cut to what is kept meanwhile.
+void Core::State::on_carrier_failed(std::uint32_t index, ErrorCode error) {
+    Target& target = targets[index];
+    const bool is_down = error == ErrorCode::connect_failed ||
+                         error == ErrorCode::connect_timeout || error == ErrorCode::circuit_open;
+    target.is_down = is_down;
+    fail_queue(index, error, is_down ? options.max_queued_messages : 0);
+    if (target.queue.is_empty() || !target.shards.empty()) return;
+    rest_courier(index);
+}
+
+void Core::State::rest_courier(std::uint32_t index) {
+    const std::uint32_t courier = targets[index].courier;
+    calls[courier].state = Call::State::resting;
+    rest_until(courier, now() + failure_delay());
+}
+
+void Core::State::fail_queue(std::uint32_t index, ErrorCode error, std::uint32_t kept) {
+    pool::IndexList& queue = targets[index].queue;
+    const bool drops_oldest = options.overflow == Overflow::drop_oldest;
+    while (!queue.is_empty() && host_of_target(index).queued_messages > kept)
+        fail_message(drops_oldest ? queue.front() : queue.back(), error);
+}
+
+void Core::State::fail_message(std::uint32_t index, ErrorCode error) {
+    const std::uint32_t target = calls[index].target;
+    tell(CoreEventKind::failed, target, calls[index].tag, explain(target, error)).error = error;
+    unqueue(index);
+}
+
+void Core::State::unqueue(std::uint32_t index) {
+    const Call& call = calls[index];
+    Host& host = host_of_target(call.target);
+    targets[call.target].queue.remove(call_links(), index);
+    --host.queued_messages;
+    host.queued_bytes -= call.payload.size();
+    free_call(index);
+}
+
+}  // namespace wspool::client
