@@ -39,12 +39,13 @@ done < <(grep -oE '`test_[a-z0-9_]+`' docs/security.md | tr -d '\`' | sort -u)
 
 folders='src|docs|test|bench|sim|cmake|tools|config|include'
 endings='h|cpp|md|sh|py|toml|cmake|svg|json|js|mjs'
-# Links and paths in words: [text](path), and `path/file.ext` of our folders.
+# Links and paths in words: [text](path), and `path/file.ext` of our folders. What stands between fences is
+# code: a lambda is no link.
 while IFS=: read -r page target; do
     [[ -e $(dirname "$page")/$target || -e $target ]] || complain "$page: there is no $target."
 done < <(find . \( -name build -o -name node_modules -o -name .git \) -prune -o -name '*.md' -print |
     LC_ALL=C sort | while IFS= read -r page; do
-        { grep -oE '\]\([^)#]+' "$page" | cut -c 3- | grep -vE '^(https?|mailto):' || true
+        { sed '/^```/,/^```/d' "$page" | grep -oE '\]\([^)#]+' | cut -c 3- | grep -vE '^(https?|mailto):' || true
           grep -oE "(\`|[ (])($folders)/[a-zA-Z0-9_/.-]+\.($endings)" "$page" |
             sed -E 's/^[`( ]//' || true; } | sort -u | sed "s|^|${page#./}:|"
     done)
