@@ -52,9 +52,8 @@ Engine::State::State(io::Loop& loop_in,
 void Engine::State::wait(Instant deadline) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);  // an opening was neither accepted nor refused
     flush();
-    const bool has_more =
-        !replies.empty() || !fanout.empty() || !closed.empty() || !client_failures.empty() ||
-        !released.empty();
+    const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
+                          !client_failures.empty() || !released.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
