@@ -22,13 +22,13 @@ void Ceiling::leave(MemberId id) {
     indexes_.give_back(id);
 }
 
-bool Ceiling::take(MemberId id, Appetite appetite) {
+bool Ceiling::take(MemberId id) {
     Member& member = members_[id];
     const bool was_active = is_active(member);
     if (member.reserved > 0) {
         --member.reserved;
         --reserved_;
-    } else if (!has_free() || (appetite == Appetite::spare && wanted_ > 0)) {
+    } else if (!has_free()) {
         return false;
     }
     ++member.taken;

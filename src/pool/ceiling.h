@@ -62,7 +62,7 @@ class Ceiling {
     [[nodiscard]] MemberId join(std::uint64_t tag);
     // It holds no permit any more.
     void leave(MemberId member);
-    [[nodiscard]] bool take(MemberId member, Appetite appetite);
+    [[nodiscard]] bool take(MemberId member);
     // `was_evicted`: because evict, or must_yield(), asked for it.
     void give_back(MemberId member, bool was_evicted);
     // How many it wants beyond those it took; replaces what it said before, and gives reserved ones

@@ -195,29 +195,17 @@ Acquired Pool::State::refuse(PoolError error) {
 
 // ---- leases
 
-LeaseId Pool::State::make_lease(std::uint32_t index, std::uint64_t tag) {
-    Slot& slot = slots[index];
-    if (!slot.is_lent) {
-        slot.is_lent = true;
-        slot.lease_tag = tag;
-        return LeaseId{index, slot.lease_generation};
-    }
+LeaseId Pool::State::share_lease(std::uint32_t index, std::uint64_t tag) {
     const std::uint32_t shared = shared_indexes.take();
     shared_leases.grow_to(shared);
     SharedLease& lease = shared_leases[shared];
     lease.slot = index;
     lease.tag = tag;
-    slot.shared_leases.push_back(lease_links(), shared);
+    slots[index].shared_leases.push_back(lease_links(), shared);
     return LeaseId{shared | shared_flag, lease.generation};
 }
 
-void Pool::State::free_lease(LeaseId id) {
-    if ((id.index & shared_flag) == 0) {
-        slots[id.index].is_lent = false;
-        ++slots[id.index].lease_generation;
-        return;
-    }
-    const std::uint32_t index = id.index ^ shared_flag;
+void Pool::State::free_shared(std::uint32_t index) {
     SharedLease& lease = shared_leases[index];
     slots[lease.slot].shared_leases.remove(lease_links(), index);
     lease.slot = none;
@@ -230,8 +218,12 @@ void Pool::State::free_lease(LeaseId id) {
 SeatId Pool::State::end_leases(std::uint32_t index) {
     Slot& slot = slots[index];
     if (slot.is_lent) free_lease(LeaseId{index});
-    while (!slot.shared_leases.is_empty())
-        free_lease(LeaseId{slot.shared_leases.front() | shared_flag});
+    while (!slot.shared_leases.is_empty()) free_shared(slot.shared_leases.front());
+    return end_hold(index);
+}
+
+SeatId Pool::State::end_hold(std::uint32_t index) {
+    Slot& slot = slots[index];
     if (slot.has_client) {
         leased_clients.erase(slot_clients[index].hash, index);
         slot.has_client = false;
@@ -263,7 +255,7 @@ bool Pool::release(LeaseId id, Instant now) {
     Slot& slot = state.slots[index];
     if (State::is_held(slot)) return true;
     slot.last_use = state.now;
-    const SeatId seat = state.end_leases(index);
+    const SeatId seat = state.end_hold(index);
     state.offer(index);
     state.admission.release(seat, state.now);
     state.settle();

@@ -69,7 +69,7 @@ void Pool::State::start_connects() {
             break;
         }
         appetite = lacking > 0 ? Ceiling::Appetite::waiter : Ceiling::Appetite::spare;
-        if (ceiling != nullptr && !ceiling->take(member, appetite)) {
+        if (ceiling != nullptr && !ceiling->take(member)) {
             wanted = std::min(startable, max_size - used());
             break;
         }
@@ -158,8 +158,7 @@ void Pool::State::retire(std::uint32_t index) {
     if (slot.state != SlotState::idle) return;
     if (kept() > kept_min() || used() >= max_size) {
         close_slot(index, SlotEnd::max_lifetime);
-    } else if (may_connect() &&
-               (ceiling == nullptr || ceiling->take(member, Ceiling::Appetite::spare))) {
+    } else if (may_connect() && (ceiling == nullptr || ceiling->take(member))) {
         start_connect(slot.key, index);
     } else {
         expiries.insert(index, std::max(connect_after, now) + replacement_delay);

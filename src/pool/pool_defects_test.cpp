@@ -224,8 +224,11 @@ TEST(DefectsOfTheArticle, A12_peaks_and_utilisation_are_numbers_of_all_that_coun
     EXPECT_EQ(report.acquired_waited, 2u);
 }
 
-TEST(DefectsOfTheArticle, A13_time_that_steps_back_ends_nothing_early) {
-    World world(plain_options(1));
+TEST(DefectsOfTheArticle,
+     A13_time_that_steps_back_ends_nothing_early_and_counts_nothing_below_zero) {
+    PoolOptions options = plain_options(1);
+    options.has_histograms = true;
+    World world(options);
     world.advance(1h);
     const auto tag = world.acquire_within(1s);
     world.pool.on_deadline(Instant{});
@@ -233,6 +236,10 @@ TEST(DefectsOfTheArticle, A13_time_that_steps_back_ends_nothing_early) {
     EXPECT_TRUE(world.waits(tag));
     world.connect();
     EXPECT_TRUE(world.has(tag));
+    world.now -= 1min;
+    world.release(tag);
+    EXPECT_EQ(world.pool.report(world.now).use.count, 1u);
+    EXPECT_EQ(world.pool.report(world.now).use.max, 0s);
 }
 
 TEST(DefectsOfTheArticle, C1_fifty_acquires_at_once_open_no_more_than_the_limit) {

@@ -50,9 +50,10 @@ struct Pool::State {
                                      SeatId seat);
     void bind_client(std::uint32_t slot);
     [[nodiscard]] Acquired refuse(PoolError error);
-    [[nodiscard]] LeaseId make_lease(std::uint32_t slot, std::uint64_t tag);
-    void free_lease(LeaseId lease);
+    [[nodiscard]] LeaseId share_lease(std::uint32_t slot, std::uint64_t tag);
+    void free_shared(std::uint32_t index);
     SeatId end_leases(std::uint32_t slot);
+    SeatId end_hold(std::uint32_t slot);
     void revoke_leases(std::uint32_t slot, PoolError error);
     void close_leased();
 
@@ -171,6 +172,22 @@ struct Pool::State {
         if (index >= shared_leases.size()) return none;
         const SharedLease& lease = shared_leases[index];
         return lease.generation == id.generation ? lease.slot : none;
+    }
+    // The first lease of a slot lies in it.
+    [[nodiscard]] LeaseId make_lease(std::uint32_t index, std::uint64_t tag) {
+        Slot& slot = slots[index];
+        if (slot.is_lent) return share_lease(index, tag);
+        slot.is_lent = true;
+        slot.lease_tag = tag;
+        return LeaseId{index, slot.lease_generation};
+    }
+    void free_lease(LeaseId id) {
+        if ((id.index & shared_flag) != 0) {
+            free_shared(id.index ^ shared_flag);
+            return;
+        }
+        slots[id.index].is_lent = false;
+        ++slots[id.index].lease_generation;
     }
     // visit(LeaseId, tag); it must not change leases.
     template <class Visit>
