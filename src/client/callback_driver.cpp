@@ -113,7 +113,7 @@ CallbackDriver::CallbackDriver(std::unique_ptr<io::Loop> loop,
     : loop_(std::move(loop)),
       resolver_(std::move(resolver)),
       options_(options),
-      secure_spec_(core_options.defaults),
+      spec_(core_options.defaults),
       core_(*loop_, *resolver_, core_options, entropy_) {}
 
 CallbackDriver::~CallbackDriver() = default;
@@ -164,6 +164,7 @@ void CallbackDriver::answer_later(std::uint64_t tag, std::optional<api::Error> e
 // ---- calls
 
 api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_view pool) {
+    const bool needs_tls = is_secure(url);
     if (!pool.empty() && std::none_of(options_.pools.begin(),
                                       options_.pools.end(),
                                       [&](const auto& one) { return one.name == pool; })) {
@@ -171,12 +172,13 @@ api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_v
             errc::bad_option,
             "there is no dedicated pool \"" + std::string(pool) + "\"; name one of Options::pools");
     }
-    if (is_secure(url) && !secure_spec_.tls) {
+    if (needs_tls && !spec_.tls) {
         auto tls = make_tls(options_.tls);
         if (!tls) return api::Error(errc::connect_failed, tls.error().message);
-        secure_spec_.tls = std::make_shared<const io::TlsClient>(std::move(*tls));
+        spec_.tls = std::make_shared<const io::TlsClient>(std::move(*tls));
     }
-    const auto found = is_secure(url) ? core_.target(url, secure_spec_) : core_.target(url);
+    spec_.pool = pool;
+    const auto found = needs_tls || !pool.empty() ? core_.target(url, spec_) : core_.target(url);
     if (!found) return api::Error(errc::bad_url, found.error().message);
     return *found;
 }

@@ -359,6 +359,31 @@ TEST(ClientPool, SpeaksTlsToWhomItTrustsAlone) {
     EXPECT_EQ(good.received(), std::vector<std::string>{"secret"});
 }
 
+TEST(ClientPool, DedicatedPoolsTakeNothingFromEachOtherUnderOneCeiling) {
+    TestServer server;
+    ClientPool pool({.max_size = 3,
+                     .max_connections_per_host = 2,
+                     .pools = {{.name = "market", .max_connections_per_host = 1}}});
+    const std::string host = "ws://" + server.address();
+    auto market = pool.acquire(server.url(), {.pool = "market"});
+    ASSERT_TRUE(market) << market.error().message();
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 0s, .pool = "market"})),
+              errc::capacity);
+    auto first = pool.acquire(server.url());
+    auto second = pool.acquire(server.url());
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 0s})), errc::capacity);
+    const api::Stats stats = pool.stats();
+    EXPECT_EQ(stats.hosts.at("market " + host).active, 1u);
+    EXPECT_EQ(stats.hosts.at(host).active, 2u);
+    EXPECT_EQ(stats.total, 3u);
+    EXPECT_TRUE(first->release());
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 30ms, .pool = "market"})),
+              errc::acquire_timeout);
+    EXPECT_TRUE(market->release());
+    EXPECT_TRUE(pool.send(server.url(), "x", {.pool = "market"}));
+}
+
 // For the thread sanitizer above all: everything at once, and closed in the middle of it.
 TEST(ClientPool, TakesCallsOfManyThreadsAtOnce) {
     TestServer server;
