@@ -17,6 +17,14 @@ ws::Opcode opcode_of(bool is_binary) {
     return is_binary ? ws::Opcode::binary : ws::Opcode::text;
 }
 
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer does not see liburing map and unmap the memory of rings, and takes two rings that
+// had the same address one after the other for one that two threads use.
+constexpr io::LoopChoice loop_choice = io::LoopChoice::epoll;
+#else
+constexpr io::LoopChoice loop_choice = io::LoopChoice::automatic;
+#endif
+
 errc errc_of(ErrorCode code) {
     switch (code) {
         case ErrorCode::acquire_timeout:
@@ -89,7 +97,7 @@ api::Result<std::unique_ptr<CallbackDriver>> CallbackDriver::make(const api::Opt
         return api::Error(errc::not_running, "the pool cannot run: " + error.message);
     };
     // Waiting for more would only add to the time of each reply.
-    auto chosen = io::make_loop({io::LoopChoice::automatic, Duration::zero()});
+    auto chosen = io::make_loop({loop_choice, Duration::zero()});
     if (!chosen) return not_running(chosen.error());
     auto resolver = io::Resolver::make();
     if (!resolver) return not_running(resolver.error());
