@@ -17,6 +17,14 @@ ws::Opcode opcode_of(bool is_binary) {
     return is_binary ? ws::Opcode::binary : ws::Opcode::text;
 }
 
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer does not see liburing map and unmap the memory of rings, and takes two rings that
+// had the same address one after the other for one that two threads use.
+constexpr io::LoopChoice loop_choice = io::LoopChoice::epoll;
+#else
+constexpr io::LoopChoice loop_choice = io::LoopChoice::automatic;
+#endif
+
 errc errc_of(ErrorCode code) {
     switch (code) {
         case ErrorCode::acquire_timeout:
@@ -89,7 +97,7 @@ api::Result<std::unique_ptr<CallbackDriver>> CallbackDriver::make(const api::Opt
         return api::Error(errc::not_running, "the pool cannot run: " + error.message);
     };
     // Waiting for more would only add to the time of each reply.
-    auto chosen = io::make_loop({io::LoopChoice::automatic, Duration::zero()});
+    auto chosen = io::make_loop({loop_choice, Duration::zero()});
     if (!chosen) return not_running(chosen.error());
     auto resolver = io::Resolver::make();
     if (!resolver) return not_running(resolver.error());
@@ -113,7 +121,7 @@ CallbackDriver::CallbackDriver(std::unique_ptr<io::Loop> loop,
     : loop_(std::move(loop)),
       resolver_(std::move(resolver)),
       options_(options),
-      secure_spec_(core_options.defaults),
+      spec_(core_options.defaults),
       core_(*loop_, *resolver_, core_options, entropy_) {}
 
 CallbackDriver::~CallbackDriver() = default;
@@ -164,6 +172,7 @@ void CallbackDriver::answer_later(std::uint64_t tag, std::optional<api::Error> e
 // ---- calls
 
 api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_view pool) {
+    const bool needs_tls = is_secure(url);
     if (!pool.empty() && std::none_of(options_.pools.begin(),
                                       options_.pools.end(),
                                       [&](const auto& one) { return one.name == pool; })) {
@@ -171,12 +180,13 @@ api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_v
             errc::bad_option,
             "there is no dedicated pool \"" + std::string(pool) + "\"; name one of Options::pools");
     }
-    if (is_secure(url) && !secure_spec_.tls) {
+    if (needs_tls && !spec_.tls) {
         auto tls = make_tls(options_.tls);
         if (!tls) return api::Error(errc::connect_failed, tls.error().message);
-        secure_spec_.tls = std::make_shared<const io::TlsClient>(std::move(*tls));
+        spec_.tls = std::make_shared<const io::TlsClient>(std::move(*tls));
     }
-    const auto found = is_secure(url) ? core_.target(url, secure_spec_) : core_.target(url);
+    spec_.pool = pool;
+    const auto found = needs_tls || !pool.empty() ? core_.target(url, spec_) : core_.target(url);
     if (!found) return api::Error(errc::bad_url, found.error().message);
     return *found;
 }

@@ -177,7 +177,7 @@ class CallbackDriver {
     std::unique_ptr<NameResolver> resolver_;
     io::SystemEntropy entropy_;
     api::Options options_;
-    TargetSpec secure_spec_;  // for wss://, once one was asked for
+    TargetSpec spec_;  // of what is not plain; `tls` once wss:// was asked for
     Core core_;
     std::weak_ptr<api::detail::LeaseOwner> owner_;
 

@@ -68,6 +68,11 @@ CoreOptions core_options(const api::Options& options) {
     CoreOptions core;
     core.host = host_options(options);
     core.max_total_connections = total_of(options);
+    for (const api::DedicatedPool& pool : options.pools) {
+        core.pools.push_back({pool.name,
+                              pool.max_connections_per_host.value_or(core.host.max_size),
+                              pool.max_waiters.value_or(core.host.max_waiters)});
+    }
     core.ping_interval = or_off(options.ping_interval);
     core.ping_timeout = options.ping_timeout;
     core.compression = options.compression;

@@ -29,7 +29,7 @@ bool run_until(CallbackPool& pool, const std::function<bool()>& is_so) {
 }
 
 TEST(CallbackPool, AnswersEachCallOnceAndNeverFromWithinIt) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool;
     int acquired = 0;
     int sent = 0;
@@ -46,7 +46,7 @@ TEST(CallbackPool, AnswersEachCallOnceAndNeverFromWithinIt) {
 }
 
 TEST(CallbackPool, RunsUntilItIsStopped) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool;
     std::string heard;
     pool.on_message([&](std::string_view, std::string_view message, bool) {
@@ -62,7 +62,7 @@ TEST(CallbackPool, RunsUntilItIsStopped) {
 }
 
 TEST(CallbackPool, PollsWithoutWaiting) {
-    TestServer server(ServerWay::is_silent);
+    ThreadedServer server(ServerWay::is_silent);
     CallbackPool pool;
     std::optional<api::Lease> lease;
     pool.acquire(server.url(), {}, [&](auto got) { lease.emplace(std::move(*got)); });
@@ -75,7 +75,7 @@ TEST(CallbackPool, PollsWithoutWaiting) {
 }
 
 TEST(CallbackPool, CancelledCallIsToldSoAndLosesNothing) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool({.max_connections_per_host = 1});
     std::optional<api::Lease> lease;
     pool.acquire(server.url(), {}, [&](auto got) { lease.emplace(std::move(*got)); });
@@ -94,7 +94,7 @@ TEST(CallbackPool, CancelledCallIsToldSoAndLosesNothing) {
 }
 
 TEST(CallbackPool, CallbackThatThrowsIsToldAndItsLeaseComesBack) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool({.max_connections_per_host = 1});
     std::string told;
     pool.on_error([&](const api::Error& error) { told = error.message(); });
@@ -112,7 +112,7 @@ TEST(CallbackPool, CallbackThatThrowsIsToldAndItsLeaseComesBack) {
 }
 
 TEST(CallbackPool, MayBeCalledButNotRunByItsCallbacks) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool;
     std::vector<errc> codes;
     int heard = 0;
@@ -139,7 +139,7 @@ TEST(CallbackPool, MessagesWithoutACallbackTellTheirErrors) {
 }
 
 TEST(CallbackPool, DestructorAnswersWhatIsOwed) {
-    TestServer server(ServerWay::is_silent);
+    ThreadedServer server(ServerWay::is_silent);
     std::vector<errc> codes;
     std::optional<api::Lease> lease;
     {
@@ -158,7 +158,7 @@ TEST(CallbackPool, DestructorAnswersWhatIsOwed) {
 }
 
 TEST(CallbackPool, MayBeDestroyedByItsCallback) {
-    TestServer server;
+    ThreadedServer server;
     auto pool = std::make_unique<CallbackPool>();
     bool is_told = false;
     pool->acquire(server.url(), {}, [&](auto lease) {
@@ -187,7 +187,7 @@ TEST(CallbackPool, UnusableOptionsAreTheAnswerToEveryCall) {
 }
 
 TEST(CallbackPool, SharesAreGivenByPriority) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool({.max_connections_per_host = 1});
     std::optional<api::Lease> lease;
     pool.acquire(server.url(), {}, [&](auto got) { lease.emplace(std::move(*got)); });

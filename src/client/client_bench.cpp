@@ -33,7 +33,7 @@ const std::string message(64, 'x');
 // One session of an engine, as the core has them.
 class Bare {
   public:
-    explicit Bare(const TestServer& server)
+    explicit Bare(const ThreadedServer& server)
         : loop_(std::move(io::make_loop({io::LoopChoice::automatic, Duration::zero()})->loop)),
           engine_(loop_, {}, entropy_, counters_) {
         ws::ClientHandshake handshake;
@@ -73,7 +73,7 @@ class Bare {
 // Each message with a callback, which is told when the kernel has taken it.
 class Pooled {
   public:
-    explicit Pooled(const TestServer& server) : url_(server.url()) { (void)cost(batch); }
+    explicit Pooled(const ThreadedServer& server) : url_(server.url()) { (void)cost(batch); }
 
     double cost(int count = messages) {
         const double before = cpu_ns();
@@ -96,7 +96,7 @@ class Pooled {
 // Over a lease, which is held.
 class Leased {
   public:
-    explicit Leased(const TestServer& server) {
+    explicit Leased(const ThreadedServer& server) {
         pool_.acquire(server.url(), {}, [this](auto lease) {
             lease_.emplace(std::move(*lease));
             pool_.stop();
@@ -125,7 +125,7 @@ double median(std::vector<double> values) {
 }
 
 void SendPaired(benchmark::State& state) {
-    TestServer server(ServerWay::is_silent);
+    ThreadedServer server(ServerWay::is_silent);
     Bare bare(server);
     Pooled pooled(server);
     Leased leased(server);
@@ -147,7 +147,7 @@ void SendPaired(benchmark::State& state) {
 BENCHMARK(SendPaired)->Iterations(21)->Unit(benchmark::kMillisecond);
 
 void BlockingSend(benchmark::State& state) {
-    TestServer server(ServerWay::is_silent);
+    ThreadedServer server(ServerWay::is_silent);
     api::ClientPool pool({.max_connections_per_host = 1});
     (void)pool.send(server.url(), message);
     for (auto _ : state) (void)pool.send(server.url(), message);
@@ -155,7 +155,7 @@ void BlockingSend(benchmark::State& state) {
 BENCHMARK(BlockingSend)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 void BlockingAcquireAndRelease(benchmark::State& state) {
-    TestServer server(ServerWay::is_silent);
+    ThreadedServer server(ServerWay::is_silent);
     api::ClientPool pool({.max_connections_per_host = 1});
     (void)pool.send(server.url(), message);
     for (auto _ : state) (void)pool.acquire(server.url());

@@ -44,7 +44,7 @@ errc code_of(const api::Result<T>& result) {
 }
 
 TEST(ClientPool, SendsAndHearsTheReply) {
-    TestServer server;
+    ThreadedServer server;
     Box<std::string> heard;
     ClientPool pool({.max_connections_per_host = 4, .connect_timeout = 5s});
     pool.on_message([&](std::string_view url, std::string_view message, bool is_binary) {
@@ -59,7 +59,7 @@ TEST(ClientPool, SendsAndHearsTheReply) {
 }
 
 TEST(ClientPool, LeaseSendsInOrderAndComesBackByItsDestructor) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     {
         auto lease = pool.acquire(server.url());
@@ -75,7 +75,7 @@ TEST(ClientPool, LeaseSendsInOrderAndComesBackByItsDestructor) {
 }
 
 TEST(ClientPool, WaitsForTheConnectionThatComesBack) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     std::optional<api::Lease> first;
     first.emplace(std::move(*pool.acquire(server.url())));
@@ -88,7 +88,7 @@ TEST(ClientPool, WaitsForTheConnectionThatComesBack) {
 }
 
 TEST(ClientPool, TellsHowLongAVainWaitTook) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
@@ -100,18 +100,18 @@ TEST(ClientPool, TellsHowLongAVainWaitTook) {
 }
 
 TEST(ClientPool, RequestIsAnsweredByTheMessageWithItsId) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool;
     const auto reply = pool.request(server.url(), "7", R"({"id":7,"what":"time"})");
     ASSERT_TRUE(reply) << reply.error().message();
     EXPECT_EQ(*reply, R"({"id":7,"what":"time"})");
-    TestServer silent(ServerWay::is_silent);
+    ThreadedServer silent(ServerWay::is_silent);
     EXPECT_EQ(code_of(pool.request(silent.url(), "1", R"({"id":1})", {.timeout = 50ms})),
               errc::acquire_timeout);
 }
 
 TEST(ClientPool, SecondReleaseOfALeaseIsAnErrorAndNothingElse) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
@@ -126,7 +126,7 @@ TEST(ClientPool, SecondReleaseOfALeaseIsAnErrorAndNothingElse) {
 }
 
 TEST(ClientPool, DiscardedConnectionIsNotLentAgain) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     EXPECT_TRUE(pool.acquire(server.url())->discard());
     EXPECT_TRUE(pool.acquire(server.url()));
@@ -134,14 +134,14 @@ TEST(ClientPool, DiscardedConnectionIsNotLentAgain) {
 }
 
 TEST(ClientPool, LeaseIsRevokedWhenItsConnectionEnds) {
-    TestServer server;
-    ClientPool pool;
+    ThreadedServer server;
     Box<std::uint16_t> closed;
+    Box<bool> revoked;
+    ClientPool pool;
     pool.on_close(
         [&](std::string_view, std::uint16_t code, std::string_view) { closed.put(code); });
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
-    Box<bool> revoked;
     const std::stop_callback told(lease->revoked(), [&] { revoked.put(true); });
     server.close_all(ws::CloseCode::going_away);
     EXPECT_EQ(closed.take(), 1001);
@@ -152,7 +152,7 @@ TEST(ClientPool, LeaseIsRevokedWhenItsConnectionEnds) {
 }
 
 TEST(ClientPool, LeaseMayOutliveItsPool) {
-    TestServer server;
+    ThreadedServer server;
     std::optional<api::Lease> lease;
     {
         ClientPool pool;
@@ -164,7 +164,8 @@ TEST(ClientPool, LeaseMayOutliveItsPool) {
 }
 
 TEST(ClientPool, ClosedPoolAnswersEveryCall) {
-    TestServer server;
+    ThreadedServer server;
+    Box<errc> posted;
     ClientPool pool;
     ASSERT_TRUE(pool.send(server.url(), "x"));
     pool.close_all();
@@ -175,7 +176,6 @@ TEST(ClientPool, ClosedPoolAnswersEveryCall) {
     EXPECT_EQ(code_of(pool.request(server.url(), "1", "{}")), errc::pool_closed);
     EXPECT_EQ(code_of(pool.subscribe(server.url(), "a", "b")), errc::pool_closed);
     EXPECT_EQ(code_of(pool.unsubscribe(server.url(), "a")), errc::pool_closed);
-    Box<errc> posted;
     pool.post(server.url(), "x", {}, [&](auto result) { posted.put(code_of(result)); });
     EXPECT_EQ(posted.take(), errc::pool_closed);
     pool.on_message({});
@@ -183,7 +183,7 @@ TEST(ClientPool, ClosedPoolAnswersEveryCall) {
 }
 
 TEST(ClientPool, WaitersLearnThatThePoolIsClosed) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
@@ -196,7 +196,7 @@ TEST(ClientPool, WaitersLearnThatThePoolIsClosed) {
 }
 
 TEST(ClientPool, DrainLetsLeasesComeToTheirEnd) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool;
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
@@ -210,7 +210,7 @@ TEST(ClientPool, DrainLetsLeasesComeToTheirEnd) {
 }
 
 TEST(ClientPool, UnusableOptionsAreTheAnswerToEveryCall) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 0});
     const auto lease = pool.acquire(server.url());
     ASSERT_EQ(code_of(lease), errc::bad_option);
@@ -245,7 +245,7 @@ TEST(ClientPool, ChecksOptionsInOneSentence) {
 }
 
 TEST(ClientPool, UnusableInputIsAnErrorValue) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool;
     for (const char* url : {"", "x", "http://127.0.0.1/", "ws://", "ws://h:99999/", "ws://h/#f"}) {
         EXPECT_EQ(code_of(pool.acquire(url)), errc::bad_url) << url;
@@ -261,14 +261,13 @@ TEST(ClientPool, UnusableInputIsAnErrorValue) {
 }
 
 TEST(ClientPool, CallsThatWaitAreRefusedInHandlersAndOthersWork) {
-    TestServer server;
-    ClientPool pool;
+    ThreadedServer server;
     Box<std::vector<errc>> seen;
+    ClientPool pool;
     auto lease = pool.acquire(server.url());
     ASSERT_TRUE(lease);
-    std::atomic<bool> is_first = true;
-    pool.on_message([&](std::string_view url, std::string_view, bool) {
-        if (!is_first.exchange(false)) return;
+    pool.on_message([&, is_first = true](std::string_view url, std::string_view, bool) mutable {
+        if (!std::exchange(is_first, false)) return;
         std::vector<errc> codes = {code_of(pool.acquire(url)),
                                    code_of(pool.send(url, "x")),
                                    code_of(pool.request(url, "1", "{}"))};
@@ -286,9 +285,9 @@ TEST(ClientPool, CallsThatWaitAreRefusedInHandlersAndOthersWork) {
 }
 
 TEST(ClientPool, HandlerThatThrowsIsToldAndNothingIsLost) {
-    TestServer server;
-    ClientPool pool;
+    ThreadedServer server;
     Box<std::string> told;
+    ClientPool pool;
     pool.on_error([&](const api::Error& error) {
         told.put(error.message());
         throw 1;  // nor does this do any harm
@@ -302,9 +301,9 @@ TEST(ClientPool, HandlerThatThrowsIsToldAndNothingIsLost) {
 }
 
 TEST(ClientPool, MayBeDestroyedByItsHandler) {
-    TestServer server;
-    auto pool = std::make_unique<ClientPool>();
+    ThreadedServer server;
     Box<bool> gone;
+    auto pool = std::make_unique<ClientPool>();
     pool->on_message([&](std::string_view, std::string_view, bool) {
         pool.reset();
         gone.put(true);
@@ -321,17 +320,17 @@ TEST(ClientPool, SaysWhyAHostCannotBeReached) {
     EXPECT_FALSE(refused.error().last_connect_error().empty());
     SilentListener silent;
     EXPECT_EQ(code_of(pool.send(silent.url(), "x", {.timeout = 5s})), errc::connect_timeout);
-    TestServer refusing(ServerWay::refuses);
+    ThreadedServer refusing(ServerWay::refuses);
     const auto status = pool.acquire(refusing.url(), {.timeout = 5s});
     ASSERT_FALSE(status);
     EXPECT_NE(status.error().message().find("503"), std::string::npos) << status.error().message();
 }
 
 TEST(ClientPool, SubscriptionsAreReplayedWhenTheServerIsBack) {
-    auto server = std::make_optional<TestServer>();
+    auto server = std::make_optional<ThreadedServer>();
     const std::string address = server->address();
-    ClientPool pool({.reconnect = {.initial_delay = 20ms, .max_attempts = api::unlimited}});
     Box<std::uint32_t> back;
+    ClientPool pool({.reconnect = {.initial_delay = 20ms, .max_attempts = api::unlimited}});
     pool.on_reconnect([&](std::string_view, std::uint32_t attempts) { back.put(attempts); });
     const std::string url = server->url();
     ASSERT_TRUE(pool.subscribe(url, "a", "subscribe a"));
@@ -349,7 +348,7 @@ TEST(ClientPool, SubscriptionsAreReplayedWhenTheServerIsBack) {
 }
 
 TEST(ClientPool, SpeaksTlsToWhomItTrustsAlone) {
-    TestServer good(ServerWay::echoes, "127.0.0.1:0", &io::test_server());
+    ThreadedServer good(ServerWay::echoes, "127.0.0.1:0", &io::test_server());
     const std::string ca = io::test_certificates().ca_file();
     ClientPool pool({.tls = {.ca_file = ca}});
     EXPECT_TRUE(pool.send(good.url(), "secret"));
@@ -359,9 +358,34 @@ TEST(ClientPool, SpeaksTlsToWhomItTrustsAlone) {
     EXPECT_EQ(good.received(), std::vector<std::string>{"secret"});
 }
 
+TEST(ClientPool, DedicatedPoolsTakeNothingFromEachOtherUnderOneCeiling) {
+    ThreadedServer server;
+    ClientPool pool({.max_size = 3,
+                     .max_connections_per_host = 2,
+                     .pools = {{.name = "market", .max_connections_per_host = 1}}});
+    const std::string host = "ws://" + server.address();
+    auto market = pool.acquire(server.url(), {.pool = "market"});
+    ASSERT_TRUE(market) << market.error().message();
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 0s, .pool = "market"})),
+              errc::capacity);
+    auto first = pool.acquire(server.url());
+    auto second = pool.acquire(server.url());
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 0s})), errc::capacity);
+    const api::Stats stats = pool.stats();
+    EXPECT_EQ(stats.hosts.at("market " + host).active, 1u);
+    EXPECT_EQ(stats.hosts.at(host).active, 2u);
+    EXPECT_EQ(stats.total, 3u);
+    EXPECT_TRUE(first->release());
+    EXPECT_EQ(code_of(pool.acquire(server.url(), {.timeout = 30ms, .pool = "market"})),
+              errc::acquire_timeout);
+    EXPECT_TRUE(market->release());
+    EXPECT_TRUE(pool.send(server.url(), "x", {.pool = "market"}));
+}
+
 // For the thread sanitizer above all: everything at once, and closed in the middle of it.
 TEST(ClientPool, TakesCallsOfManyThreadsAtOnce) {
-    TestServer server;
+    ThreadedServer server;
     constexpr int threads = 8;
     constexpr int rounds = 60;
     std::atomic<int> heard = 0;
@@ -392,7 +416,7 @@ TEST(ClientPool, TakesCallsOfManyThreadsAtOnce) {
 }
 
 TEST(ClientPool, ClosesWhileManyThreadsUseIt) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 2});
     std::vector<std::thread> all;
     std::atomic<int> closed = 0;

@@ -1,5 +1,5 @@
-// TestServer: a WebSocket server on a thread of its own, for tests of the library's flavours: it
-// echoes, or misbehaves as asked. Tests only.
+// ThreadedServer: a WebSocket server on a thread of its own, for tests of the library's flavours:
+// it echoes, or misbehaves as asked. Tests only.
 //
 // Threads: all functions from any thread. wait_until() waits for what the server has seen, with a
 // limit that only a failing test reaches.
@@ -26,22 +26,22 @@ namespace wspool::client {
 
 enum class ServerWay { echoes, is_silent, closes_at_once, refuses };
 
-class TestServer {
+class ThreadedServer {
   public:
-    explicit TestServer(ServerWay way = ServerWay::echoes,
-                        const std::string& address = "127.0.0.1:0",
-                        const io::TlsServer* tls = nullptr)
+    explicit ThreadedServer(ServerWay way = ServerWay::echoes,
+                            const std::string& address = "127.0.0.1:0",
+                            const io::TlsServer* tls = nullptr)
         : way_(way), tls_(tls), bell_(*io::Doorbell::make()) {
         thread_ = std::thread([this, address] { run(address); });
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return has_started_; });
     }
-    ~TestServer() {
+    ~ThreadedServer() {
         post([this](session::Engine&) { is_stopping_ = true; });
         thread_.join();
     }
-    TestServer(const TestServer&) = delete;
-    TestServer& operator=(const TestServer&) = delete;
+    ThreadedServer(const ThreadedServer&) = delete;
+    ThreadedServer& operator=(const ThreadedServer&) = delete;
 
     [[nodiscard]] const std::string& address() const { return address_; }
     [[nodiscard]] std::string url(const std::string& target = "/") const {
@@ -78,7 +78,7 @@ class TestServer {
         return accepted_;
     }
     // False: it did not become true in time.
-    [[nodiscard]] bool wait_until(const std::function<bool(TestServer&)>& is_so) {
+    [[nodiscard]] bool wait_until(const std::function<bool(ThreadedServer&)>& is_so) {
         const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         while (!is_so(*this)) {
             std::unique_lock lock(mutex_);

@@ -24,13 +24,23 @@ enum class Overflow : std::uint8_t {
 
 // What a connection must have beside its URL. Connections are shared only where all of it is equal.
 struct TargetSpec {
+    std::string pool;  // name of a dedicated pool, of CoreOptions::pools; empty: the common one
     std::vector<std::string> subprotocols;
     std::vector<std::pair<std::string, std::string>> headers;
     std::shared_ptr<const io::TlsClient> tls;  // for wss://; null: CoreOptions::tls
 };
 
+// Connections of one class of use, which the others cannot take: each of its hosts has a pool::Pool
+// of its own, under the common limit.
+struct DedicatedPool {
+    std::string name;
+    std::uint32_t max_size = 6;  // in place of those of CoreOptions::host
+    std::uint32_t max_waiters = 1024;
+};
+
 struct CoreOptions {
-    pool::PoolOptions host;                   // of each host; max_size: max_connections_per_host
+    pool::PoolOptions host;  // of each host; max_size: max_connections_per_host
+    std::vector<DedicatedPool> pools;
     std::uint32_t max_total_connections = 0;  // over all hosts; 0: no common limit
 
     Duration ping_interval = std::chrono::seconds(30);  // 0: no pings

@@ -25,6 +25,11 @@ Outcome Core::State::send_once(std::uint32_t index,
         push_tracked(carrier, opcode, payload, spec.tag);
         return {.kind = Outcome::Kind::pending};
     }
+    if (target.courier != none && calls[target.courier].state == Call::State::leased &&
+        has_room(connections[calls[target.courier].connection], payload.size())) {
+        push_tracked(calls[target.courier].connection, opcode, payload, spec.tag);
+        return {.kind = Outcome::Kind::pending};
+    }
     if (const ErrorCode error = ask_courier(index); error != ErrorCode::none) {
         settle();
         if (error != ErrorCode::circuit_open || options.max_queued_messages == 0)
@@ -38,7 +43,7 @@ Outcome Core::State::send_once(std::uint32_t index,
     if (courier.state == Call::State::leased &&
         has_room(connections[courier.connection], payload.size())) {
         push_tracked(courier.connection, opcode, payload, spec.tag);
-        end_lease(target.courier, false);
+        lingering.push_back(target.courier);
     } else {
         outcome = enqueue(index, opcode, payload, spec);
         if (courier.state == Call::State::leased) track(courier.connection);
@@ -54,7 +59,7 @@ Outcome Core::State::enqueue(std::uint32_t index,
     Target& target = targets[index];
     Host& host = hosts[target.host];
     const std::uint32_t bound =
-        target.is_down ? options.max_queued_messages : options.host.max_waiters;
+        target.is_down ? options.max_queued_messages : host.pool->options().max_waiters;
     const auto has_no_room = [&] {
         return host.queued_messages >= bound ||
                host.queued_bytes + payload.size() > options.max_queued_bytes;
@@ -103,7 +108,7 @@ SendOutcome Core::State::push(Connection& connection, ws::Opcode opcode, ByteVie
     ++connection.pushed;
     ++host.messages_sent;
     host.bytes_sent += payload.size();
-    host.pool->note_used(connection.slot, now());
+    note_used(connection);
     return SendOutcome::queued;
 }
 
@@ -181,6 +186,25 @@ void Core::State::flush(std::uint32_t index, std::uint32_t connection_index) {
 }
 
 // ---- the carrier
+
+// Couriers keep their connection until the end of the turn, or until somebody else asks for one, so
+// that what else is sent in this turn costs no acquire of its own.
+void Core::State::release_couriers() {
+    for (const std::uint32_t courier : lingering) {
+        if (calls[courier].kind == Call::Kind::courier &&
+            calls[courier].state == Call::State::leased &&
+            targets[calls[courier].target].queue.is_empty())
+            end_lease(courier, false);
+    }
+    lingering.clear();
+    settle();
+}
+
+void Core::State::note_used(Connection& connection) {
+    if (connection.used_at == now()) return;
+    connection.used_at = now();
+    host_of_target(connection.target).pool->note_used(connection.slot, now());
+}
 
 // Lets the courier ask for a connection, if it is idle.
 ErrorCode Core::State::ask_courier(std::uint32_t index) {

@@ -87,6 +87,7 @@ struct Connection {
     session::SessionId session;  // open, closing
     std::string subprotocol;
     pool::IndexList holders;    // calls that are leased
+    Instant used_at{};          // the pool knows
     std::uint64_t pushed = 0;   // messages given to the session
     std::deque<Message> sends;  // of send_once(), not told yet
     std::uint32_t taken = 0;    // of them, by the kernel; then it is in State::taken
@@ -161,7 +162,7 @@ struct Core::State {
     [[nodiscard]] Result<TargetId> find_or_make(std::string_view url,
                                                 const TargetSpec& spec,
                                                 bool is_plain);
-    [[nodiscard]] Result<std::uint32_t> host_of(const ws::Url& url);
+    [[nodiscard]] Result<std::uint32_t> host_of(const ws::Url& url, const std::string& pool);
     void sweep(Duration unused_for);
     [[nodiscard]] bool is_unused(const Target& target) const;
     void forget(std::uint32_t target);
@@ -216,6 +217,8 @@ struct Core::State {
     void fail_message(std::uint32_t call, ErrorCode error);
     void unqueue(std::uint32_t call);
     void rest_courier(std::uint32_t target);
+    void release_couriers();
+    void note_used(Connection& connection);
     void track(std::uint32_t connection);
     void settle_sends();
 
@@ -379,6 +382,7 @@ struct Core::State {
     pool::DeadlineHeap<StaggerPosition> staggers;
     std::vector<std::uint32_t> tracked;  // connections with sends, or with a queue that is blocked
     std::vector<std::uint32_t> taken;    // connections with sends to be told, which are many
+    std::vector<std::uint32_t> lingering;  // couriers that have carried, and are leased still
 
     struct Told {
         CoreEvent event;

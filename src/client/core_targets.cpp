@@ -1,6 +1,8 @@
 // URLs and hosts: found by what they are, made when they are new, forgotten when unused.
 #include "client/core_state.h"
 
+#include <algorithm>
+
 namespace wspool::client {
 namespace {
 
@@ -32,9 +34,10 @@ ws::ClientHandshake handshake_of(const ws::Url& url, const TargetSpec& spec) {
     return handshake;
 }
 
-std::string host_name(const ws::Url& url) {
+std::string host_name(const ws::Url& url, const std::string& pool) {
     const std::string host = url.is_ipv6 ? "[" + url.host + "]" : url.host;
-    return (url.is_secure ? "wss://" : "ws://") + host + ":" + std::to_string(url.port);
+    return (pool.empty() ? "" : pool + " ") + (url.is_secure ? "wss://" : "ws://") + host + ":" +
+           std::to_string(url.port);
 }
 
 }  // namespace
@@ -60,7 +63,13 @@ Result<TargetId> Core::State::find_or_make(std::string_view url,
     }
     if (const auto head = ws::make_upgrade_request(handshake_of(*parsed, whole)); !head)
         return tl::unexpected(head.error());
-    const std::string canonical = canonical_name(host_name(*parsed), *parsed, whole);
+    const auto dedicated =
+        std::find_if(options.pools.begin(), options.pools.end(), [&](const DedicatedPool& pool) {
+            return pool.name == whole.pool;
+        });
+    if (!whole.pool.empty() && dedicated == options.pools.end())
+        return fail("there is no dedicated pool \"" + whole.pool + "\"");
+    const std::string canonical = canonical_name(host_name(*parsed, whole.pool), *parsed, whole);
     const std::uint64_t hash = sip_hash(canonical, hash_key);
     const std::uint32_t known =
         target_names.find(hash, [&](std::uint32_t i) { return targets[i].canonical == canonical; });
@@ -71,7 +80,7 @@ Result<TargetId> Core::State::find_or_make(std::string_view url,
         return fail("max_targets (" + std::to_string(options.max_targets) +
                     ") URLs are in use already");
     }
-    const auto host = host_of(*parsed);
+    const auto host = host_of(*parsed, whole.pool);
     if (!host) return tl::unexpected(host.error());
     const std::uint32_t index = target_indexes.take();
     targets.grow_to(index);
@@ -93,9 +102,14 @@ Result<TargetId> Core::State::find_or_make(std::string_view url,
     target_names.insert(hash, index);
     if (sweep_at == never) sweep_at = now() + options.forget_after;
     if (hosts[*host].pool == nullptr) {
+        pool::PoolOptions host_options = options.host;
+        if (dedicated != options.pools.end() && !target.spec.pool.empty()) {
+            host_options.max_size = dedicated->max_size;
+            host_options.max_waiters = dedicated->max_waiters;
+        }
         // Last, because it may want connections at once.
         hosts[*host].pool = std::make_unique<pool::Pool>(
-            options.host, now(), entropy.next_u64(), ceiling.get(), *host);
+            host_options, now(), entropy.next_u64(), ceiling.get(), *host);
         touch(*host);
         settle();
     }
@@ -103,8 +117,8 @@ Result<TargetId> Core::State::find_or_make(std::string_view url,
 }
 
 // The host, new without a pool yet.
-Result<std::uint32_t> Core::State::host_of(const ws::Url& url) {
-    std::string name = host_name(url);
+Result<std::uint32_t> Core::State::host_of(const ws::Url& url, const std::string& pool) {
+    std::string name = host_name(url, pool);
     const std::uint64_t hash = sip_hash(name, hash_key);
     const std::uint32_t known =
         host_names.find(hash, [&](std::uint32_t i) { return hosts[i].name == name; });

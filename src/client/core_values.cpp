@@ -41,6 +41,13 @@ std::string_view name(ErrorCode code) {
 
 Result<void> check(const CoreOptions& options) {
     if (auto host = pool::check(options.host); !host) return host;
+    for (const DedicatedPool& dedicated : options.pools) {
+        pool::PoolOptions host = options.host;
+        host.max_size = dedicated.max_size;
+        host.max_waiters = dedicated.max_waiters;
+        if (auto checked = pool::check(host); !checked)
+            return fail("pool \"" + dedicated.name + "\": " + checked.error().message);
+    }
     if (options.ping_interval < Duration::zero())
         return fail("CoreOptions: ping_interval is negative; 0 turns pings off.");
     if (options.ping_timeout <= Duration::zero())

@@ -65,7 +65,7 @@ Task converse(Pool& pool, std::string url, std::vector<std::string>& said) {
 }
 
 TEST(Coroutine, ConversesOverTheCallbackFlavour) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool;
     std::vector<std::string> said;
     const Task task = converse(pool, server.url(), said);
@@ -95,7 +95,7 @@ Task converse_and_tell(ClientPool& pool,
 }
 
 TEST(Coroutine, ConversesOverTheBlockingFlavour) {
-    TestServer server;
+    ThreadedServer server;
     std::vector<std::string> said;
     std::latch done(1);
     ClientPool pool;
@@ -116,7 +116,7 @@ Task hold(CallbackPool& pool, std::string url, std::optional<api::Lease>& lease)
 
 // heph#238: what is given to somebody who will never look at it must come back.
 TEST(Coroutine, LeaseGivenToADestroyedCoroutineComesBack) {
-    TestServer server;
+    ThreadedServer server;
     CallbackPool pool({.max_connections_per_host = 1});
     const auto is_free = [&] {
         bool has_lease = false;
@@ -159,7 +159,7 @@ Task hold_for_ever(ClientPool& pool, std::string url) {
 }
 
 TEST(Coroutine, DestroyedFromAnotherThreadWhileItWaitsLosesNothing) {
-    TestServer server;
+    ThreadedServer server;
     ClientPool pool({.max_connections_per_host = 1});
     for (int round = 0; round < 50; ++round) {
         auto lease = pool.acquire(server.url());
@@ -172,7 +172,7 @@ TEST(Coroutine, DestroyedFromAnotherThreadWhileItWaitsLosesNothing) {
 }
 
 TEST(Coroutine, PoolThatEndsResumesWhoWaits) {
-    TestServer server;
+    ThreadedServer server;
     std::vector<std::string> said;
     std::optional<Task> task;
     std::optional<api::Lease> lease;

@@ -16,6 +16,7 @@ Result<SubscriptionId> Core::State::subscribe(std::uint32_t target,
         return subscriptions[i].topic == topic && calls[subscriptions[i].shard].target == target;
     });
     if (known != none) return SubscriptionId{known, subscriptions[known].generation};
+    if (!lingering.empty()) release_couriers();
     const std::uint32_t shard = shard_with_room(target);
     if (shard == none) {
         return fail(targets[target].url + ": " + std::to_string(targets[target].shards.size()) +
@@ -78,7 +79,7 @@ std::uint32_t Core::State::shard_with_room(std::uint32_t index) {
     for (const std::uint32_t shard : target.shards) {
         if (calls[shard].subscriptions.size() < options.subscriptions_per_connection) return shard;
     }
-    if (target.shards.size() >= options.host.max_size) return none;
+    if (target.shards.size() >= hosts[target.host].pool->options().max_size) return none;
     target.shards.push_back(make_call(Call::Kind::shard, index, 0));
     return target.shards.back();
 }
