@@ -61,7 +61,7 @@ class ClientPool {
     void post(std::string_view url,
               std::string_view message,
               const SendOptions& options = {},
-              std::function<void(Result<void>)> done = {});
+              const std::function<void(Result<void>)>& done = {});
     // Sends `message`, and waits for the text message whose JSON member "id" is `id`, as JSON
     // writes it (7, "seven"), which it returns whole. Errors: as send();
     // acquire_timeout also when the reply did not come in time: outcome unknown.

@@ -122,7 +122,7 @@ Result<void> ClientPool::send_binary(std::string_view url,
 void ClientPool::post(std::string_view url,
                       std::string_view message,
                       const SendOptions& options,
-                      std::function<void(Result<void>)> done) {
+                      const std::function<void(Result<void>)>& done) {
     auto refused = state_->thread().post([url = std::string(url),
                                           message = std::string(message),
                                           options = client::KeptOptions(options),

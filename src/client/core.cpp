@@ -136,7 +136,7 @@ bool Core::State::next(CoreEvent& event) {
         Host& host = host_of_target(connection.target);
         ++host.messages_received;
         host.bytes_received += engine_event.payload.size();
-        host.pool->note_used(connection.slot, now());
+        note_used(connection);
         const bool is_binary = engine_event.opcode == ws::Opcode::binary;
         if (!is_binary && answer(connection, as_text(engine_event.payload))) {
             settle();

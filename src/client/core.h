@@ -10,8 +10,9 @@
 // How it works: each (scheme, host, port) has a pool::Pool, which decides; the Core does what it
 // says: resolves names, races addresses, opens, checks and closes sessions of one Engine. Each URL
 // with its TargetSpec is a key of that pool. What needs a connection acquires it: an acquire for
-// its holder, a request until its answer, the messages of send_once() together, as one courier for
-// each target, and subscriptions in shards, each a lease of the Core's own on one connection.
+// its holder, a request until its answer, subscriptions in shards, each a lease of the Core's own on
+// one connection. A message of send_once() leaves over whatever is idle; those that find nothing wait
+// in one line for each target, for which one courier acquires.
 // After a loss a shard acquires anew after a drawn delay, and replays what is wanted then; while a
 // target has a shard open, messages that find nothing idle go over that.
 //

@@ -25,10 +25,17 @@ Outcome Core::State::send_once(std::uint32_t index,
         push_tracked(carrier, opcode, payload, spec.tag);
         return {.kind = Outcome::Kind::pending};
     }
-    if (target.courier != none && calls[target.courier].state == Call::State::leased &&
-        has_room(connections[calls[target.courier].connection], payload.size())) {
-        push_tracked(calls[target.courier].connection, opcode, payload, spec.tag);
-        return {.kind = Outcome::Kind::pending};
+    // A message needs no lease of its own: it is gone from here at once. (What the pool has to do
+    // is due later by that, never sooner.)
+    Host& host = hosts[target.host];
+    const pool::SlotId idle = host.pool->use_idle(target.key, now());
+    if (idle != pool::SlotId{}) {
+        const std::uint32_t carrier = connection_of(host, idle);
+        if (has_room(connections[carrier], payload.size())) {
+            connections[carrier].used_at = now();
+            push_tracked(carrier, opcode, payload, spec.tag);
+            return {.kind = Outcome::Kind::pending};
+        }
     }
     if (const ErrorCode error = ask_courier(index); error != ErrorCode::none) {
         settle();
@@ -38,16 +45,9 @@ Outcome Core::State::send_once(std::uint32_t index,
         rest_courier(index);
         return enqueue(index, opcode, payload, spec);
     }
-    Outcome outcome{.kind = Outcome::Kind::pending};
-    const Call& courier = calls[target.courier];
-    if (courier.state == Call::State::leased &&
-        has_room(connections[courier.connection], payload.size())) {
-        push_tracked(courier.connection, opcode, payload, spec.tag);
-        lingering.push_back(target.courier);
-    } else {
-        outcome = enqueue(index, opcode, payload, spec);
-        if (courier.state == Call::State::leased) track(courier.connection);
-    }
+    const Outcome outcome = enqueue(index, opcode, payload, spec);
+    if (calls[target.courier].state == Call::State::leased)
+        flush(index, calls[target.courier].connection);
     settle();
     return outcome;
 }
@@ -186,19 +186,6 @@ void Core::State::flush(std::uint32_t index, std::uint32_t connection_index) {
 }
 
 // ---- the carrier
-
-// Couriers keep their connection until the end of the turn, or until somebody else asks for one, so
-// that what else is sent in this turn costs no acquire of its own.
-void Core::State::release_couriers() {
-    for (const std::uint32_t courier : lingering) {
-        if (calls[courier].kind == Call::Kind::courier &&
-            calls[courier].state == Call::State::leased &&
-            targets[calls[courier].target].queue.is_empty())
-            end_lease(courier, false);
-    }
-    lingering.clear();
-    settle();
-}
 
 void Core::State::note_used(Connection& connection) {
     if (connection.used_at == now()) return;

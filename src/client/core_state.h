@@ -217,7 +217,6 @@ struct Core::State {
     void fail_message(std::uint32_t call, ErrorCode error);
     void unqueue(std::uint32_t call);
     void rest_courier(std::uint32_t target);
-    void release_couriers();
     void note_used(Connection& connection);
     void track(std::uint32_t connection);
     void settle_sends();
@@ -382,7 +381,6 @@ struct Core::State {
     pool::DeadlineHeap<StaggerPosition> staggers;
     std::vector<std::uint32_t> tracked;  // connections with sends, or with a queue that is blocked
     std::vector<std::uint32_t> taken;    // connections with sends to be told, which are many
-    std::vector<std::uint32_t> lingering;  // couriers that have carried, and are leased still
 
     struct Told {
         CoreEvent event;

@@ -126,6 +126,22 @@ TEST_F(CoreTest, AMessageIsToldAsSentThoughThePeerSaysNothing) {
     }
 }
 
+TEST_F(CoreTest, MessagesKeepAConnectionFromBeingIdleTooLong) {
+    TestServer& server = serve();
+    CoreOptions options = quick_options();
+    options.host.idle_timeout = 60ms;
+    start(options);
+    std::uint64_t tag = 0;
+    const Instant begin = loop_->now();
+    ASSERT_TRUE(run_until([&] {
+        (void)send_once(server.url(), "x", ++tag);
+        return loop_->now() > begin + 200ms;
+    }));
+    EXPECT_EQ(server.accepted, 1u);
+    ASSERT_TRUE(run_until_seen(CoreEventKind::closed));
+    EXPECT_EQ(last(CoreEventKind::closed).end, pool::SlotEnd::idle_timeout);
+}
+
 TEST_F(CoreTest, AManyfoldOfMessagesLeavesInOrderAndMoreThanTheOutboxHoldsWaits) {
     TestServer& server = serve(TestServer::Manner::mute);
     CoreOptions options = quick_options();

@@ -16,7 +16,6 @@ Result<SubscriptionId> Core::State::subscribe(std::uint32_t target,
         return subscriptions[i].topic == topic && calls[subscriptions[i].shard].target == target;
     });
     if (known != none) return SubscriptionId{known, subscriptions[known].generation};
-    if (!lingering.empty()) release_couriers();
     const std::uint32_t shard = shard_with_room(target);
     if (shard == none) {
         return fail(targets[target].url + ": " + std::to_string(targets[target].shards.size()) +

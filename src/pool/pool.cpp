@@ -310,6 +310,26 @@ void Pool::note_used(SlotId id, Instant now) {
     if (slot->state == SlotState::leased) state_->admission.touch(slot->seat, state_->now);
 }
 
+SlotId Pool::use_idle(KeyId id, Instant now) {
+    State& state = *state_;
+    state.advance(now);
+    if (index_of(id) >= state.keys.size()) return {};
+    Key& key = state.key_of(id);
+    if (key.idle.is_empty()) return {};
+    const std::uint32_t index = state.pick_idle(key);
+    Slot& slot = state.slots[index];
+    if (state.needs_validation(slot)) return {};
+    slot.last_use = state.now;
+    if (slot.since == state.now && key.idle.back() == index) return state.id_of(index);
+    // As if it had been lent and given back: it is idle since now.
+    slot.since = state.now;
+    state.list(SlotState::idle).remove(state.slot_links(), index);
+    state.list(SlotState::idle).push_back(state.slot_links(), index);
+    key.idle.remove(state.idle_links(), index);
+    key.idle.push_back(state.idle_links(), index);
+    return state.id_of(index);
+}
+
 // ---- what came of the actions
 
 void Pool::on_connected(SlotId id, Instant now) {

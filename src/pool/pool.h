@@ -61,6 +61,10 @@ class Pool {
     // Something went over the connection: it need not be validated, and its holder is not idle.
     void note_used(SlotId slot, Instant now);
 
+    // For a use that is over at once, as one message: the idle connection that an acquire would get
+    // now, and which counts as used. It stays idle. A SlotId that names nothing: there is none.
+    [[nodiscard]] SlotId use_idle(KeyId key, Instant now);
+
     // ---- what came of the actions
     void on_connected(SlotId slot, Instant now);
     void on_connect_failed(SlotId slot, Error error, Instant now);
