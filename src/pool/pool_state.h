@@ -1,5 +1,5 @@
-// The inside of Pool, shared by its sources: pool.cpp (what users ask, and what came of
-// the actions), pool_slots.cpp (states, hand-off, closing), pool_waiters.cpp (the queue),
+// The inside of Pool, shared by its sources: pool.cpp (what users ask), pool_events.cpp (what came
+// of the actions), pool_slots.cpp (states, hand-off, closing), pool_waiters.cpp (the queue),
 // pool_connects.cpp (which connections to open), pool_time.cpp (deadlines) and pool_check.cpp.
 // Slots, leases, places and waiters go by index here; generations are checked where a call comes
 // in.
@@ -55,6 +55,8 @@ struct Pool::State {
     SeatId end_leases(std::uint32_t slot);
     SeatId end_hold(std::uint32_t slot);
     void revoke_leases(std::uint32_t slot, PoolError error);
+
+    // ---- pool_events.cpp
     void close_leased();
 
     // ---- pool_slots.cpp
