@@ -10,11 +10,11 @@
 // How it works: each (scheme, host, port) has a pool::Pool, which decides; the Core does what it
 // says: resolves names, races addresses, opens, checks and closes sessions of one Engine. Each URL
 // with its TargetSpec is a key of that pool. What needs a connection acquires it: an acquire for
-// its holder, a request until its answer, subscriptions in shards, each a lease of the Core's own on
-// one connection. A message of send_once() leaves over whatever is idle; those that find nothing wait
-// in one line for each target, for which one courier acquires.
-// After a loss a shard acquires anew after a drawn delay, and replays what is wanted then; while a
-// target has a shard open, messages that find nothing idle go over that.
+// its holder, a request until its answer, and subscriptions in shards, each a lease of the Core's
+// own on one connection. A message of send_once() leaves over whatever is idle; those that find
+// nothing wait in one line for each target, for which one courier acquires. After a loss a shard
+// acquires anew after a drawn delay, and replays what is wanted then; while a target has shards,
+// its messages go over these.
 //
 // Invariants: 1. Each slot of a pool that is not free has one connection here, and none is without.
 // 2. Each call is in one place: the queue of its target, waiting in the pool, or holding a lease.
