@@ -1,17 +1,23 @@
 // wspool_sim: simulates one seed, or many, and says how to replay what was found.
 //
-//   wspool_sim --seed N [--trace]
-//   wspool_sim [--seeds COUNT | --seeds FIRST..LAST] [--trace]
+//   wspool_sim [--client] --seed N [--trace]
+//   wspool_sim [--client] [--seeds COUNT | --seeds FIRST..LAST] [--trace]
+//
+// The gateway, or with --client the client pool.
+#include "sim/client_simulation.h"
 #include "sim/simulation.h"
 
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace {
 
+using wspool::sim::ClientReport;
+using wspool::sim::ClientSimulation;
 using wspool::sim::Report;
 using wspool::sim::Simulation;
 
@@ -19,6 +25,7 @@ struct Arguments {
     std::uint64_t first = 1;
     std::uint64_t last = 1000;
     bool prints = false;
+    bool is_client = false;
 };
 
 bool parse_number(std::string_view text, std::uint64_t& number) {
@@ -42,6 +49,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
             arguments.prints = true;
             continue;
         }
+        if (option == "--client") {
+            arguments.is_client = true;
+            continue;
+        }
         ++i;
         if (option == "--seed") {
             if (!parse_number(value, arguments.first)) return std::nullopt;
@@ -55,7 +66,18 @@ std::optional<Arguments> parse(int argc, char** argv) {
     return arguments;
 }
 
-bool run(std::uint64_t seed, bool prints, std::uint64_t& turns) {
+// Whether there was no violation.
+bool tell(std::uint64_t seed, const std::string& violation, const char* option) {
+    if (violation.empty()) return true;
+    std::printf("seed %" PRIu64 ": %s\n  replay: ./dev sim %s--seed %" PRIu64 " --trace\n",
+                seed,
+                violation.c_str(),
+                option,
+                seed);
+    return false;
+}
+
+bool run_gateway(std::uint64_t seed, bool prints, std::uint64_t& turns) {
     wspool::sim::SimulationOptions options;
     options.prints = prints;
     const Report report = Simulation(seed, options).run();
@@ -70,12 +92,26 @@ bool run(std::uint64_t seed, bool prints, std::uint64_t& turns) {
                     std::chrono::duration<double>(report.virtual_time).count(),
                     report.hash);
     }
-    if (report.violation.empty()) return true;
-    std::printf("seed %" PRIu64 ": %s\n  replay: ./dev sim --seed %" PRIu64 " --trace\n",
-                seed,
-                report.violation.c_str(),
-                seed);
-    return false;
+    return tell(seed, report.violation, "");
+}
+
+bool run_client(std::uint64_t seed, bool prints, std::uint64_t& turns) {
+    wspool::sim::ClientSimulationOptions options;
+    options.prints = prints;
+    const ClientReport report = ClientSimulation(seed, options).run();
+    turns += report.turns;
+    if (prints) {
+        std::printf("seed %" PRIu64 ": %" PRIu64 " leases, %" PRIu64 " texts delivered, %" PRIu64
+                    " connects, %" PRIu64 " turns, %.1f s of virtual time, hash %016" PRIx64 "\n",
+                    seed,
+                    report.granted,
+                    report.delivered,
+                    report.connects,
+                    report.turns,
+                    std::chrono::duration<double>(report.virtual_time).count(),
+                    report.hash);
+    }
+    return tell(seed, report.violation, "--client ");
 }
 
 }  // namespace
@@ -83,8 +119,10 @@ bool run(std::uint64_t seed, bool prints, std::uint64_t& turns) {
 int main(int argc, char** argv) {
     const std::optional<Arguments> arguments = parse(argc, argv);
     if (!arguments) {
-        std::fputs("usage: wspool_sim [--seed N | --seeds COUNT | --seeds FIRST..LAST] [--trace]\n",
-                   stderr);
+        std::fputs(
+            "usage: wspool_sim [--client] [--seed N | --seeds COUNT | --seeds FIRST..LAST] "
+            "[--trace]\n",
+            stderr);
         return 2;
     }
     wspool::sim::announce_seed_on_abort();
@@ -92,6 +130,7 @@ int main(int argc, char** argv) {
     std::uint64_t bad = 0;
     std::uint64_t count = 0;
     for (std::uint64_t seed = arguments->first; seed <= arguments->last; ++seed) {
+        const auto run = arguments->is_client ? run_client : run_gateway;
         if (!run(seed, arguments->prints, turns)) ++bad;
         if (++count % 100 == 0) {
             std::fprintf(stderr,

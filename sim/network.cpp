@@ -87,8 +87,16 @@ LinkRef Network::connect(const io::Address& to, SimLoop& loop, std::uint32_t ind
     return link;
 }
 
+void Network::set_silent(const io::Address& address, bool is_silent) {
+    if (is_silent) {
+        silent_.insert(key_of(address));
+    } else {
+        silent_.erase(key_of(address));
+    }
+}
+
 void Network::arrive_syn(const LinkRef& link, const io::Address& to) {
-    if (link->ends[0].is_closed) return;
+    if (link->ends[0].is_closed || silent_.count(key_of(to)) > 0) return;
     const auto found = listeners_.find(key_of(to));
     if (found == listeners_.end() || prng_.chance(weather_.refuse)) {
         schedule(now_ + latency(), [this, link] { break_now(link, 0, ECONNREFUSED); });

@@ -21,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,9 @@ class Network {
     // Runs everything due until then; the time is `to` afterwards.
     void advance(Instant to);
 
+    // Nothing that is sent to this address arrives from now on; who connects is not answered.
+    void set_silent(const io::Address& address, bool is_silent);
+
     // ---- what loops call
     [[nodiscard]] bool listen(io::Address& address, SimLoop& loop, std::uint32_t index);
     void unlisten(const io::Address& address);
@@ -136,6 +140,7 @@ class Network {
     std::uint64_t next_number_ = 0;
     std::vector<Entry> queue_;  // a heap
     std::map<std::string, Listener> listeners_;
+    std::set<std::string> silent_;  // addresses
     std::uint16_t next_port_ = 20'000;
     std::size_t open_ends_ = 0;
 };

@@ -115,6 +115,19 @@ bool SimLoop::was_disturbed(io::StreamId stream) const {
     return slot != nullptr && slot->link && slot->link->was_disturbed;
 }
 
+bool SimLoop::has_peer(io::StreamId stream) const {
+    const Slot* slot = find(stream);
+    return slot != nullptr && slot->link &&
+           !slot->link->ends[static_cast<std::size_t>(1 - slot->side)].is_closed;
+}
+
+void SimLoop::vanish(io::StreamId stream) {
+    Slot* slot = find(stream);
+    if (slot == nullptr || !slot->link) return;
+    slot->link->was_disturbed = true;
+    slot->link->has_vanished = true;
+}
+
 // ---- orders
 
 void SimLoop::send(io::StreamId stream, std::span<const ByteView> pieces) {

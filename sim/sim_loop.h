@@ -57,6 +57,10 @@ class SimLoop final : public io::Loop {
     void set_readable(int fd, bool is_readable);
     // Whether the weather broke this connection, or silenced it.
     [[nodiscard]] bool was_disturbed(io::StreamId stream) const;
+    // Whether the other end is still held open.
+    [[nodiscard]] bool has_peer(io::StreamId stream) const;
+    // Nothing that either end sends arrives any more, and neither is told.
+    void vanish(io::StreamId stream);
     // Streams, listeners and watched descriptors that were not closed.
     [[nodiscard]] std::size_t open_count() const { return open_count_; }
 

@@ -21,14 +21,16 @@ const io::Address server_address{io::Address::Family::ipv4, "10.0.0.1", 0};
 
 // For the handler of SIGABRT, which has no other way to know.
 volatile std::uint64_t running_seed = 0;
+volatile bool runs_client = false;
 
 void on_abort(int) {
     std::array<char, 100> text{};
     const int size =
         std::snprintf(text.data(),
                       text.size(),
-                      "seed %llu: an assertion failed; replay: ./dev sim --seed %llu --trace\n",
+                      "seed %llu: an assertion failed; replay: ./dev sim %s--seed %llu --trace\n",
                       static_cast<unsigned long long>(running_seed),
+                      runs_client ? "--client " : "",
                       static_cast<unsigned long long>(running_seed));
     if (write(STDERR_FILENO, text.data(), static_cast<std::size_t>(size)) < 0) _exit(1);
 }
@@ -37,6 +39,11 @@ void on_abort(int) {
 
 void announce_seed_on_abort() {
     std::signal(SIGABRT, on_abort);
+}
+
+void note_running_seed(std::uint64_t seed, SeedOf whose) {
+    running_seed = seed;
+    runs_client = whose == SeedOf::client;
 }
 
 Simulation::Simulation(std::uint64_t seed, const SimulationOptions& options)
@@ -59,7 +66,7 @@ Simulation::Simulation(std::uint64_t seed, const SimulationOptions& options)
              swarm_,
              plant_,
              io::Address{}} {
-    running_seed = seed;
+    note_running_seed(seed, SeedOf::gateway);
     const auto address = worker_->listen(server_address);
     WSPOOL_ASSERT(address.has_value());
     world_.server = *address;

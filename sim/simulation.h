@@ -96,5 +96,7 @@ class Simulation {
 
 // What the process prints when an assertion of the worker aborts it: how to replay the seed.
 void announce_seed_on_abort();
+enum class SeedOf : std::uint8_t { gateway, client };
+void note_running_seed(std::uint64_t seed, SeedOf whose);
 
 }  // namespace wspool::sim

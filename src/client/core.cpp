@@ -241,6 +241,13 @@ bool Core::State::deliver_sent(CoreEvent& event) {
 
 void Core::State::drain(Instant deadline) {
     const bool is_first = !std::exchange(is_draining, true);
+    // First the pools: what ends below must not be granted to who ends next.
+    for (std::uint32_t i = 0; i < host_indexes.end(); ++i) {
+        if (hosts[i].pool == nullptr) continue;
+        hosts[i].pool->drain(deadline, now());
+        touch(i);
+    }
+    settle();
     for (std::uint32_t i = 0; is_first && i < target_indexes.end(); ++i) {
         if (targets[i].host == none) continue;
         while (!targets[i].shards.empty()) end_shard(targets[i].shards.front());
@@ -249,11 +256,6 @@ void Core::State::drain(Instant deadline) {
         if (courier == none || calls[courier].state != Call::State::leased)
             fail_queue(i, ErrorCode::pool_closed, 0);
         serve_queue(i);
-    }
-    for (std::uint32_t i = 0; i < host_indexes.end(); ++i) {
-        if (hosts[i].pool == nullptr) continue;
-        hosts[i].pool->drain(deadline, now());
-        touch(i);
     }
     settle();
     note_drained();
@@ -265,6 +267,7 @@ void Core::State::note_drained() {
         if (hosts[i].pool != nullptr && !hosts[i].is_drained) return;
     }
     is_drained = true;
+    sweep_at = never;
     told.push_back({});
     told.back().event.kind = CoreEventKind::drained;
 }

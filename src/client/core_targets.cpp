@@ -145,7 +145,7 @@ void Core::State::sweep(Duration unused_for) {
         if (target.host == none || !is_unused(target)) continue;
         if (now() - target.used_at >= unused_for) forget(i);
     }
-    sweep_at = target_indexes.used() > 0 ? now() + options.forget_after : never;
+    sweep_at = target_indexes.used() > 0 && !is_drained ? now() + options.forget_after : never;
 }
 
 void Core::State::forget(std::uint32_t index) {

@@ -319,6 +319,23 @@ TEST_F(CoreTest, ACircuitThatIsOpenAnswersAtOnceWithTheLastError) {
     EXPECT_EQ(send_once(url, "x", 3).error, ErrorCode::circuit_open);
 }
 
+TEST_F(CoreTest, WhileAProbeIsUnderWayOthersWaitForItsOutcome) {
+    TestServer& server = serve();
+    CoreOptions options = quick_options();
+    options.host.breaker.failures_max = 1;
+    start(options);
+    server.stop();
+    (void)core().acquire(target(server.url("/a")), {.tag = 1});
+    ASSERT_TRUE(run_until([&] { return first(CoreEventKind::failed, 1) != nullptr; }));
+    server.restart();
+    ASSERT_TRUE(run_until([&] {
+        return core().acquire(target(server.url("/a")), {.tag = 2}).kind == Outcome::Kind::pending;
+    }));
+    EXPECT_EQ(host().breaker, pool::CircuitBreaker::State::half_open);
+    EXPECT_EQ(core().acquire(target(server.url("/b")), {.tag = 3}).kind, Outcome::Kind::pending);
+    ASSERT_TRUE(run_until([&] { return first(CoreEventKind::granted, 3) != nullptr; }));
+}
+
 TEST_F(CoreTest, TlsIsSpokenWithTheNameVerifiedAndAWrongCertificateIsRefusedWithASentence) {
     io::TestCertificates certificates;
     const auto make_server = [&](const io::CertificateWishes& wishes) {
@@ -511,6 +528,7 @@ TEST_F(CoreTest, DrainWaitsForLeasesAndThenNothingIsLeft) {
     core().drain(Instant::min());
     turn();
     EXPECT_EQ(count(CoreEventKind::drained), 1u);
+    EXPECT_EQ(core().next_deadline(), never);
     EXPECT_TRUE(server.open.empty());
 }
 

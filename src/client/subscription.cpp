@@ -11,6 +11,7 @@ Result<SubscriptionId> Core::State::subscribe(std::uint32_t target,
                                               std::string_view topic,
                                               std::string_view subscribe_frame,
                                               std::string_view unsubscribe_frame) {
+    wake(target);  // before it is added, so that what is replayed now is not said again below
     const std::uint64_t hash = sip_hash(topic, hash_key) + target * 0x9e3779b97f4a7c15ull;
     const std::uint32_t known = topics.find(hash, [&](std::uint32_t i) {
         return subscriptions[i].topic == topic && calls[subscriptions[i].shard].target == target;
@@ -34,7 +35,6 @@ Result<SubscriptionId> Core::State::subscribe(std::uint32_t target,
     calls[shard].subscriptions.push_back(subscription_links(), index);
     ++host_of_target(target).subscriptions;
     const SubscriptionId id{index, subscription.generation};
-    wake(target);
     // One that rests goes on resting; one that is new has nothing under way.
     if (calls[shard].state == Call::State::leased) {
         if (!push_frame(shard, subscription.subscribe_frame)) on_shard_lost(shard);
@@ -51,11 +51,14 @@ void Core::State::unsubscribe(std::uint32_t index) {
     const std::uint32_t target = call.target;
     const std::string frame = std::move(subscriptions[index].unsubscribe_frame);
     free_subscription(index);
-    if (call.state == Call::State::leased && (frame.empty() || !push_frame(shard, frame)))
-        call.must_discard = true;
+    const bool is_told = call.state != Call::State::leased || push_frame(shard, frame);
+    // Without a word, or where it finds no room, the server goes on sending.
+    if (call.state == Call::State::leased && (frame.empty() || !is_told)) call.must_discard = true;
     if (call.subscriptions.is_empty()) {
         end_shard(shard);
         serve_queue(target);
+    } else if (!is_told) {
+        on_shard_lost(shard);
     }
     settle();
 }
@@ -161,6 +164,7 @@ void Core::State::wake(std::uint32_t index) {
         call.state = Call::State::idle;
         start_shard(shard);
     }
+    settle();
 }
 
 Duration Core::State::loss_delay() {

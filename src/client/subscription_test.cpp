@@ -51,6 +51,79 @@ TEST_F(SubscriptionTest, TheLastOneGivesTheConnectionBack) {
     EXPECT_EQ(last(CoreEventKind::closed).end, pool::SlotEnd::discarded);
 }
 
+// What the first gives back must not be granted to the second, which ends in the same drain.
+TEST_F(SubscriptionTest, ADrainEndsThoseThatWaitForEachOther) {
+    TestServer& server = serve();
+    CoreOptions options = quick_options();
+    options.host.max_size = 2;
+    options.subscriptions_per_connection = 1;
+    start(options);
+    const LeaseId held = lease(server.url());
+    subscribe(server.url(), "a");
+    ASSERT_TRUE(run_until([&] { return host().pool.leased == 2; }));
+    subscribe(server.url(), "b");
+    EXPECT_EQ(host().pool.waiting, 1u);
+    core().drain(core().now() + 5s);
+    EXPECT_TRUE(core().release(held));
+    ASSERT_TRUE(run_until_seen(CoreEventKind::drained));
+    EXPECT_EQ(core().stats().connections, 0u);
+}
+
+// What wakes the others must not be replayed with them, and then said once more.
+TEST_F(SubscriptionTest, OneThatWakesTheOthersIsSaidOnce) {
+    TestServer& server = serve(TestServer::Manner::mute);
+    start();
+    subscribe(server.url(), "a");
+    ASSERT_TRUE(run_until([&] { return server.received.size() == 1; }));
+    const LeaseId held = lease(server.url());
+    server.engine().close(server.open.front(),
+                          ws::CloseCode::forbidden,
+                          "do not come back",
+                          metrics::CloseReason::drained);
+    ASSERT_TRUE(run_until_seen(CoreEventKind::stopped));
+    EXPECT_TRUE(core().release(held));
+    subscribe(server.url(), "b");
+    (void)send_once(server.url(), "the last", 1);
+    ASSERT_TRUE(run_until([&] { return server.received.size() >= 4; }));
+    EXPECT_EQ(server.received,
+              (std::vector<std::string>{"subscribe a", "subscribe a", "subscribe b", "the last"}));
+}
+
+TEST_F(SubscriptionTest, AMessageWakesThemAtOnce) {
+    TestServer& server = serve(TestServer::Manner::mute);
+    start();
+    subscribe(server.url(), "a");
+    ASSERT_TRUE(run_until([&] { return server.received.size() == 1; }));
+    server.engine().close(server.open.front(),
+                          ws::CloseCode::forbidden,
+                          "do not come back",
+                          metrics::CloseReason::drained);
+    ASSERT_TRUE(run_until_seen(CoreEventKind::stopped));
+    (void)send_once(server.url(), "wake up", 1);
+    core().check_invariants();
+    EXPECT_EQ(host().pool.connecting, 1u);
+    ASSERT_TRUE(run_until([&] { return server.received.size() == 3; }));
+    EXPECT_EQ(server.received.back(), "wake up");
+}
+
+// Else the server would go on sending what nobody wants.
+TEST_F(SubscriptionTest, OneThatCannotBeEndedForWantOfRoomTakesItsConnectionAlong) {
+    TestServer& server = serve(TestServer::Manner::mute);
+    CoreOptions options = quick_options();
+    options.outbox_size_max = 1000;
+    options.compression = false;
+    start(options);
+    const SubscriptionId id = subscribe(server.url(), "a");
+    subscribe(server.url(), "b");
+    ASSERT_TRUE(run_until([&] { return server.received.size() == 2; }));
+    (void)send_once(server.url(), std::string(5000, 'x'), 1);
+    EXPECT_TRUE(core().unsubscribe(id));
+    ASSERT_TRUE(run_until([&] { return !server.told[2].empty(); }));
+    EXPECT_EQ(server.told[2].front(), "subscribe b");
+    EXPECT_EQ(server.told[1].back().size(), 5000u);
+    EXPECT_EQ(last(CoreEventKind::closed).end, pool::SlotEnd::discarded);
+}
+
 TEST_F(SubscriptionTest, FiveHundredAreShardedOverPooledConnectionsAndSurviveARestart) {
     TestServer& server = serve(TestServer::Manner::mute);
     CoreOptions options = quick_options();

@@ -36,10 +36,11 @@ std::uint32_t Pool::State::spare_lacking() const {
     return kept_min() > kept() ? kept_min() - kept() : 0;
 }
 
-// Whether waiting is in vain: nothing of this key can come back, and the host is not asked.
+// Whether waiting is in vain: nothing of this key can come back, and the host is not asked. While a
+// probe is under way, its outcome is worth waiting for.
 bool Pool::State::fails_fast(const Key& key) const {
-    if (key.live > 0 || breaker.state() == CircuitBreaker::State::closed) return false;
-    return now < breaker.next_probe();
+    return key.live == 0 && breaker.state() == CircuitBreaker::State::open &&
+           now < breaker.next_probe();
 }
 
 void Pool::State::update_lacking(KeyId id) {

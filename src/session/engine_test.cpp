@@ -102,6 +102,7 @@ class EngineTest : public testing::TestWithParam<Way> {
         switch (event.kind) {
             case EventKind::opening:
                 server_->accept(event.session, "", 7);
+                if (pings_at_once_) server_->ping(event.session);
                 server_session_ = event.session;
                 server_target_ = event.request->target;
                 break;
@@ -219,6 +220,7 @@ class EngineTest : public testing::TestWithParam<Way> {
     std::string server_target_;  // read after the acceptance
     bool echoes_ = true;
     bool talk_ended_well_ = false;  // by an end, not a failure
+    bool pings_at_once_ = false;
     std::size_t opened_ = 0, pongs_ = 0, released_ = 0;
     std::vector<std::string> received_, received_by_server_, failures_;
     std::vector<CloseReason> server_closed_, client_closed_;
@@ -396,6 +398,20 @@ TEST_P(EngineTest, an_unfinished_message_ends_with_1008) {
               std::string::npos);
     EXPECT_EQ(server_closed_,
               (std::vector{CloseReason::partial_timeout, CloseReason::partial_timeout}));
+}
+
+TEST_P(EngineTest, a_pong_that_comes_in_pieces_is_finished_when_it_is_whole) {
+    EngineOptions options;
+    options.frame_timeout = std::chrono::milliseconds(100);
+    pings_at_once_ = true;
+    start(options);
+    const std::string bytes = std::string(upgrade_request) + masked_frame(ws::Opcode::pong, "");
+    const Instant until = server_loop_->now() + std::chrono::milliseconds(400);
+    (void)talk(
+        bytes, [&](const std::string&) { return server_loop_->now() > until; }, 4);
+    EXPECT_EQ(
+        server_counters_.connections_closed[static_cast<std::size_t>(CloseReason::partial_timeout)],
+        0u);
 }
 
 TEST_P(EngineTest, a_peer_that_answers_no_ping_is_closed) {

@@ -87,6 +87,8 @@ void Engine::State::on_ping(Session& session, ByteView payload) {
 bool Engine::State::on_pong(Session& session, Event& event) {
     if (!charge_control(session) || !session.wants_pong) return false;
     session.wants_pong = false;
+    // It may have come in pieces, and read() may not come back here while there is no more input.
+    note_progress(session);
     event.kind = EventKind::pong;
     event.session = id_of(session);
     event.tag = session.tag;
