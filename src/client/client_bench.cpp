@@ -1,10 +1,11 @@
 // What the client pool adds to a session: the same messages to the same server, over one bare
 // session and through the pool, in turns. Everything runs on loopback; the server is a thread that
-// reads and does not answer. Counters of SendPaired: nanoseconds of CPU per message of the sending
+// reads and does not answer. Counters of send_paired: nanoseconds of CPU per message of the sending
 // thread, and the medians of the ratios of the pairs. The blocking flavour waits for each message,
 // so its cost is the time of a call.
 #include "client/client_test_server.h"
 
+#include <benchmark/benchmark.h>
 #include <time.h>
 #include <wspool/callback_pool.h>
 #include <wspool/client_pool.h>
@@ -124,7 +125,7 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-void SendPaired(benchmark::State& state) {
+void send_paired(benchmark::State& state) {
     ThreadedServer server(ServerWay::is_silent);
     Bare bare(server);
     Pooled pooled(server);
@@ -135,7 +136,7 @@ void SendPaired(benchmark::State& state) {
     std::vector<double> plain;
     std::vector<double> by_pool;
     std::vector<double> by_lease;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         plain.push_back(bare.cost());
         by_pool.push_back(pooled.cost() / plain.back());
         by_lease.push_back(leased.cost() / plain.back());
@@ -144,23 +145,23 @@ void SendPaired(benchmark::State& state) {
     state.counters["ratio_by_lease"] = median(by_lease);
     state.counters["ratio_by_send"] = median(by_pool);
 }
-BENCHMARK(SendPaired)->Iterations(21)->Unit(benchmark::kMillisecond);
+BENCHMARK(send_paired)->Iterations(21)->Unit(benchmark::kMillisecond);
 
-void BlockingSend(benchmark::State& state) {
+void blocking_send(benchmark::State& state) {
     ThreadedServer server(ServerWay::is_silent);
     api::ClientPool pool({.max_connections_per_host = 1});
     (void)pool.send(server.url(), message);
-    for (auto _ : state) (void)pool.send(server.url(), message);
+    while (state.KeepRunning()) (void)pool.send(server.url(), message);
 }
-BENCHMARK(BlockingSend)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(blocking_send)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
-void BlockingAcquireAndRelease(benchmark::State& state) {
+void blocking_acquire_and_release(benchmark::State& state) {
     ThreadedServer server(ServerWay::is_silent);
     api::ClientPool pool({.max_connections_per_host = 1});
     (void)pool.send(server.url(), message);
-    for (auto _ : state) (void)pool.acquire(server.url());
+    while (state.KeepRunning()) (void)pool.acquire(server.url());
 }
-BENCHMARK(BlockingAcquireAndRelease)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(blocking_acquire_and_release)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace wspool::client

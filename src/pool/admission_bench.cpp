@@ -14,7 +14,7 @@ constexpr Instant start{};
 void seat_and_release(benchmark::State& state, const AdmissionOptions& options) {
     Admission admission(options, start, 1);
     Instant now = start;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         now += Duration(100);
         const Verdict verdict = admission.request({.priority = Priority::normal}, now);
         admission.release(verdict.seat, now);
@@ -43,7 +43,7 @@ void hand_over(benchmark::State& state) {
     for (std::int64_t i = 0; i < state.range(0); ++i) {
         for (const Priority priority : all_priorities) wait(priority);
     }
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         now += Duration(100);
         admission.release(seats.front(), now);
         seats.pop_front();
