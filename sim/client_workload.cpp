@@ -48,7 +48,7 @@ void ClientUser::speak() {
     if ((at -= swarm_.requests) < 0) return request(target);
     if ((at -= swarm_.subscribes) < 0) return subscribe(target - target % swarm_.paths);
     if ((at -= swarm_.unsubscribes) < 0) return unsubscribe_some();
-    if ((at -= swarm_.cancels) < 0) return cancel_some();
+    if (at < swarm_.cancels) return cancel_some();
     call_stale();
 }
 
