@@ -293,6 +293,7 @@ def parse_options():
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(keys)}")
     parser.add_argument("--quick", action="store_true", help="3 short rounds: a look, not a measurement")
     parser.add_argument("--rounds", type=int, help="5 unless said otherwise")
+    parser.add_argument("--seconds", type=float, help="of each measurement; 1.5 unless said otherwise")
     parser.add_argument("--programs", default=os.path.join(ROOT, "build/release/bench"))
     parser.add_argument("--wspool", default=os.path.join(ROOT, "build/release/wspool"))
     parser.add_argument("--out", help="folder of the report; docs for a whole run, else build/performance")
@@ -305,7 +306,10 @@ def parse_options():
         parser.error("--rounds wants at least 1")
     is_whole = not options.quick and not options.rows and (options.rounds or 5) >= 5
     options.rounds = options.rounds or (3 if options.quick else 5)
-    options.seconds, options.warmup, options.settle = (0.5, 0.2, 0.5) if options.quick else (1.5, 0.4, 1)
+    seconds, options.warmup, options.settle = (0.5, 0.2, 0.5) if options.quick else (1.5, 0.4, 1)
+    options.seconds = options.seconds or seconds
+    if options.seconds <= 0:
+        parser.error("--seconds wants more than 0")
     options.out = options.out or os.path.join(ROOT, "docs" if is_whole else "build/performance")
     return options
 
