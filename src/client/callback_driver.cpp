@@ -151,7 +151,11 @@ void CallbackDriver::free_slot(std::uint64_t tag) {
     const auto index = static_cast<std::uint32_t>(tag & UINT32_MAX);
     Slot& slot = slots_[index];
     const std::uint32_t next = slot.generation == UINT32_MAX ? 1 : slot.generation + 1;
-    slot = Slot{};
+    slot.state = SlotState::free;
+    slot.is_answered = false;
+    slot.done = std::monostate();
+    slot.revoked = std::stop_source(std::nostopstate);
+    slot.why.reset();
     slot.generation = next;
     free_slots_.push_back(index);
 }
@@ -160,6 +164,7 @@ CallbackDriver::Slot& CallbackDriver::begin(api::CallNumber number, Done done) {
     Slot* slot = find(static_cast<std::uint64_t>(number));
     WSPOOL_ASSERT(slot != nullptr && slot->state == SlotState::calling);
     slot->done = std::move(done);
+    // The loop's time is that of its last wait, which may have been long ago.
     slot->since = io::read_clock();
     return *slot;
 }
@@ -191,13 +196,14 @@ api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_v
     return *found;
 }
 
-Instant CallbackDriver::deadline(std::optional<Duration> timeout, api::Priority priority) const {
+Instant CallbackDriver::deadline(std::optional<Duration> timeout,
+                                 api::Priority priority,
+                                 Instant at) const {
     const Duration time = timeout.value_or(
         options_.shares ? options_.priority_timeouts[static_cast<std::size_t>(priority)]
                         : options_.acquire_timeout);
     if (time <= Duration::zero()) return core_.now();
-    const Instant now = io::read_clock();
-    return time >= never - now ? never : now + time;
+    return time >= never - at ? never : at + time;
 }
 
 api::Error CallbackDriver::error_of(ErrorCode code, std::string_view text, const Slot* slot) const {
@@ -227,13 +233,13 @@ void CallbackDriver::acquire(api::CallNumber number,
                              const api::AcquireOptions& options,
                              AcquireDone done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    begin(number, std::move(done));
+    const Instant at = begin(number, std::move(done)).since;
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
     AcquireSpec spec;
     spec.priority = priority_of(options.priority);
     spec.client = options.client;
-    spec.deadline = deadline(options.timeout, options.priority);
+    spec.deadline = deadline(options.timeout, options.priority, at);
     spec.tag = tag;
     spec.is_returning = options.is_returning;
     take_outcome(tag, core_.acquire(*wanted, spec));
@@ -245,12 +251,12 @@ void CallbackDriver::send(api::CallNumber number,
                           const api::SendOptions& options,
                           SendDone done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    begin(number, std::move(done));
+    const Instant at = begin(number, std::move(done)).since;
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
     SendSpec spec;
     spec.priority = priority_of(options.priority);
-    spec.deadline = deadline(options.timeout, options.priority);
+    spec.deadline = deadline(options.timeout, options.priority, at);
     spec.tag = tag;
     take_outcome(tag, core_.send_once(*wanted, opcode_of(options.binary), as_bytes(message), spec));
 }
@@ -262,12 +268,12 @@ void CallbackDriver::request(api::CallNumber number,
                              const api::SendOptions& options,
                              RequestDone done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    begin(number, std::move(done));
+    const Instant at = begin(number, std::move(done)).since;
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
     SendSpec spec;
     spec.priority = priority_of(options.priority);
-    spec.deadline = deadline(options.timeout, options.priority);
+    spec.deadline = deadline(options.timeout, options.priority, at);
     spec.tag = tag;
     take_outcome(tag, core_.request(*wanted, id, as_bytes(message), spec));
 }

@@ -152,7 +152,9 @@ class CallbackDriver {
     void answer_later(std::uint64_t tag, std::optional<api::Error> error);
     void take_outcome(std::uint64_t tag, const Outcome& outcome);
     [[nodiscard]] api::Result<TargetId> target(std::string_view url, std::string_view pool);
-    [[nodiscard]] Instant deadline(std::optional<Duration> timeout, api::Priority priority) const;
+    [[nodiscard]] Instant deadline(std::optional<Duration> timeout,
+                                   api::Priority priority,
+                                   Instant at) const;
     [[nodiscard]] api::Error error_of(ErrorCode code,
                                       std::string_view text,
                                       const Slot* slot) const;
@@ -183,7 +185,8 @@ class CallbackDriver {
 
     std::deque<Slot> slots_;  // references stay good while it grows
     std::vector<std::uint32_t> free_slots_;
-    std::deque<Answer> answers_;
+    std::vector<Answer> answers_;
+    std::vector<Answer> delivering_;  // in deliver_answers()
     std::vector<Write> writes_;
     std::map<std::pair<std::string, std::string>, SubscriptionId> subscriptions_;
 

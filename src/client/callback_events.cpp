@@ -53,8 +53,9 @@ void CallbackDriver::settle_writes() {
 
 void CallbackDriver::deliver_answers() {
     // Answers that callbacks cause are for the next turn.
-    std::deque<Answer> answers = std::exchange(answers_, {});
-    for (Answer& answer : answers) {
+    if (answers_.empty()) return;
+    delivering_.swap(answers_);
+    for (Answer& answer : delivering_) {
         const Slot* slot = find(answer.tag);
         if (slot == nullptr) continue;
         if (answer.error) {
@@ -65,6 +66,7 @@ void CallbackDriver::deliver_answers() {
             grant(answer.tag, slot->lease);
         }
     }
+    delivering_.clear();
 }
 
 void CallbackDriver::fail_call(std::uint64_t tag, api::Error error) {

@@ -46,7 +46,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
             if (driver_->is_closed() || (!is_first && (is_polling || io::read_clock() >= limit))) {
                 break;
             }
-            driver_->turn(is_polling ? io::read_clock() : limit);
+            driver_->turn(is_polling ? Instant::min() : limit);
             is_first = false;
         }
         is_turning_ = false;

@@ -11,7 +11,7 @@
 #include <wspool/client_pool.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +20,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int batch = 16;  // messages sent in one turn
 constexpr int messages = 50'000;
 
 double cpu_ns() {
@@ -45,7 +44,7 @@ class Bare {
         while (!engine_.is_open(session_)) turn(never);
     }
 
-    double cost(int count = messages) {
+    double cost(int batch, int count = messages) {
         const double before = cpu_ns();
         for (int sent = 0; sent < count; sent += batch) {
             for (int i = 0; i < batch; ++i) {
@@ -74,9 +73,9 @@ class Bare {
 // Each message with a callback, which is told when the kernel has taken it.
 class Pooled {
   public:
-    explicit Pooled(const ThreadedServer& server) : url_(server.url()) { (void)cost(batch); }
+    explicit Pooled(const ThreadedServer& server) : url_(server.url()) { (void)cost(1, 1); }
 
-    double cost(int count = messages) {
+    double cost(int batch, int count = messages) {
         const double before = cpu_ns();
         for (int sent = 0; sent < count; sent += batch) {
             int unsent = batch;
@@ -105,7 +104,7 @@ class Leased {
         (void)pool_.run();
     }
 
-    double cost(int count = messages) {
+    double cost(int batch, int count = messages) {
         const double before = cpu_ns();
         for (int sent = 0; sent < count; sent += batch) {
             for (int i = 0; i < batch; ++i) (void)lease_->send(message);
@@ -125,27 +124,29 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
+// Arg: messages sent in one turn, and so with one system call.
 void send_paired(benchmark::State& state) {
+    const auto batch = static_cast<int>(state.range(0));
     ThreadedServer server(ServerWay::is_silent);
     Bare bare(server);
     Pooled pooled(server);
     Leased leased(server);
-    (void)bare.cost();
-    (void)pooled.cost();
-    (void)leased.cost();
+    (void)bare.cost(batch);
+    (void)pooled.cost(batch);
+    (void)leased.cost(batch);
     std::vector<double> plain;
     std::vector<double> by_pool;
     std::vector<double> by_lease;
     while (state.KeepRunning()) {
-        plain.push_back(bare.cost());
-        by_pool.push_back(pooled.cost() / plain.back());
-        by_lease.push_back(leased.cost() / plain.back());
+        plain.push_back(bare.cost(batch));
+        by_pool.push_back(pooled.cost(batch) / plain.back());
+        by_lease.push_back(leased.cost(batch) / plain.back());
     }
     state.counters["bare_ns"] = median(plain);
     state.counters["ratio_by_lease"] = median(by_lease);
     state.counters["ratio_by_send"] = median(by_pool);
 }
-BENCHMARK(send_paired)->Iterations(21)->Unit(benchmark::kMillisecond);
+BENCHMARK(send_paired)->Arg(1)->Arg(16)->Iterations(21)->Unit(benchmark::kMillisecond);
 
 void blocking_send(benchmark::State& state) {
     ThreadedServer server(ServerWay::is_silent);
