@@ -26,7 +26,7 @@ struct Config {
     struct Server {
         std::vector<io::Address> listen = {{io::Address::Family::ipv4, "127.0.0.1", 8080}};
         std::uint64_t workers = 1;
-        worker::DuplicateId duplicate_id = worker::DuplicateId::replace;
+        hub::DuplicateId duplicate_id = hub::DuplicateId::replace;
         io::LoopChoice io = io::LoopChoice::automatic;
         Duration batch_wait = std::chrono::microseconds(50);
         bool echo = false;

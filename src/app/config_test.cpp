@@ -79,10 +79,10 @@ TEST(Config, defaults_are_those_of_the_layers_below) {
     const worker::WorkerOptions ours = worker_options(Config{});
     const worker::WorkerOptions theirs;
     EXPECT_EQ(ours.connections_max, theirs.connections_max);
-    EXPECT_EQ(ours.duplicate_id, theirs.duplicate_id);
+    EXPECT_EQ(ours.exchange.duplicate_id, theirs.exchange.duplicate_id);
     EXPECT_EQ(ours.json_depth_max, theirs.json_depth_max);
     EXPECT_EQ(ours.bad_messages_max, theirs.bad_messages_max);
-    EXPECT_EQ(ours.groups_per_client_max, theirs.groups_per_client_max);
+    EXPECT_EQ(ours.exchange.groups_per_member_max, theirs.exchange.groups_per_member_max);
     EXPECT_EQ(ours.drain_time, theirs.drain_time);
     EXPECT_EQ(ours.engine.limits.message_size_max, theirs.engine.limits.message_size_max);
     EXPECT_EQ(ours.engine.limits.fragments_max, theirs.engine.limits.fragments_max);

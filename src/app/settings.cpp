@@ -48,7 +48,7 @@ const Setting table[] = {
      "Worker processes"},
     {"server",
      "duplicate_id",
-     ChoiceKind{duplicate_names, CHOOSE(server.duplicate_id, worker::DuplicateId)},
+     ChoiceKind{duplicate_names, CHOOSE(server.duplicate_id, hub::DuplicateId)},
      "duplicate-id",
      "A second connection of the same id: replace, reject or allow"},
     {"server",

@@ -45,6 +45,11 @@ using metrics::CloseReason;
 
 void Engine::State::change_phase(Session& session, Phase phase) {
     const Phase from = session.phase;
+    const bool was_deferred = session.extra && !session.extra->response.empty();
+    if (was_deferred && phase != Phase::open) {
+        session.extra->response = {};
+        abandoned.push_back(id_of(session));
+    }
     switch (phase) {
         case Phase::connecting:
         case Phase::request:
@@ -84,6 +89,7 @@ void Engine::State::close(Session& session,
     send_close(session, code, reason_text);
     change_phase(session, Phase::closing);
     report_closed(session, reason, code, reason_text);
+    resume(session);  // the peer's close frame is awaited
     throttle(session);
     arm(session);
 }
@@ -174,7 +180,8 @@ void Engine::State::on_ended(Session& session) {
 
 // The stream is broken in both directions; `sentence` says why where the loop knows.
 void Engine::State::on_lost(Session& session, std::string_view sentence) {
-    if (session.phase == Phase::request) counters.add(metrics::RejectReason::peer_lost);
+    if (session.phase == Phase::request || session.phase == Phase::judging)
+        counters.add(metrics::RejectReason::peer_lost);
     if (session.phase == Phase::connecting || session.phase == Phase::response) {
         if (sentence.empty()) sentence = "the connection was reset during the handshake";
         client_failures.push_back({id_of(session), session.tag, std::string(sentence)});
@@ -291,7 +298,13 @@ void Engine::State::on_deadline(std::uint32_t index) {
         case Phase::open:
             on_open_deadline(session);
             return;
-        case Phase::judging:
+        case Phase::judging:  // deferred: others are judged within one event
+            refuse(session,
+                   503,
+                   "This server could not decide in time; try again.\n",
+                   metrics::RejectReason::timeout,
+                   "Retry-After: 1\r\n");
+            return;
         case Phase::released:
             return;
     }

@@ -31,7 +31,8 @@ void Engine::State::wait(Instant deadline) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);  // an opening was neither accepted nor refused
     flush();
     const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
-                          !client_failures.empty() || !released.empty();
+                          !client_failures.empty() || !released.empty() || !abandoned.empty() ||
+                          !resumed.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
@@ -85,6 +86,15 @@ bool Engine::State::next(Event& event) {
             event.tag = released.front().tag;
             released.pop_front();
             return true;
+        }
+        if (!abandoned.empty()) {
+            event.kind = EventKind::abandoned;
+            event.session = abandoned.front();
+            abandoned.pop_front();
+            return true;
+        }
+        if (!resumed.empty()) {
+            if (take_held()) continue;
         }
         if (!timers_ran) {
             timers_ran = true;
@@ -253,6 +263,10 @@ void Engine::accept(SessionId id, std::string_view subprotocol, std::uint64_t ta
     if (Session* session = state_->find(id)) state_->accept(*session, subprotocol, tag);
 }
 
+void Engine::defer(SessionId id, std::string_view subprotocol) {
+    if (Session* session = state_->find(id)) state_->defer(*session, subprotocol);
+}
+
 void Engine::refuse(SessionId id,
                     int status,
                     std::string_view body,
@@ -315,17 +329,11 @@ void Engine::ping(SessionId id) {
 }
 
 void Engine::pause(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || session->is_paused) return;
-    session->is_paused = true;
-    if (!session->is_throttled) state_->loop.pause(session->stream);
+    if (Session* session = state_->find(id)) state_->pause(*session);
 }
 
 void Engine::resume(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || !session->is_paused) return;
-    session->is_paused = false;
-    if (!session->is_throttled) state_->loop.resume(session->stream);
+    if (Session* session = state_->find(id)) state_->resume(*session);
 }
 
 bool Engine::is_open(SessionId id) const {

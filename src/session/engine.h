@@ -62,6 +62,7 @@ enum class EventKind : std::uint8_t {
     closed,    // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
     failed,    // client: the connect or the handshake failed; `text` is one sentence; last event
     pong,      // the peer answered ping()
+    abandoned,  // server: the client of a deferred opening is gone, or its time was up
     released,  // client: the stream of an opened session is gone; follows `closed`, last event
     readable,  // a watched descriptor; `tag` is the watch()'s
 };
@@ -130,6 +131,10 @@ class Engine {
 
     // ---- answers to `opening` and `plain`
     void accept(SessionId session, std::string_view subprotocol, std::uint64_t tag);
+    // Puts the answer off: accept() or refuse() follows in a later turn, and nothing is read until
+    // then. The subprotocol is chosen now, accept()'s does not count. `abandoned` says that neither
+    // is needed any more; after handshake_timeout the request is answered with 503.
+    void defer(SessionId session, std::string_view subprotocol);
     // `headers`: whole lines with CRLF. Closes after the answer.
     void refuse(SessionId session,
                 int status,
@@ -161,7 +166,8 @@ class Engine {
     void abort(SessionId session);
     // Asks an open session for a sign of life: `pong` follows, or the session ends.
     void ping(SessionId session);
-    // Stops and restarts reading one session (the socket then fills up).
+    // Stops and restarts reading one session: no message of it is reported until then, not even one
+    // that came along with the last (the socket then fills up). A session that closes reads on.
     void pause(SessionId session);
     void resume(SessionId session);
 

@@ -51,6 +51,8 @@ struct Extra {
     std::unique_ptr<ws::Inflater> inflater;  // of a peer that keeps its compression context
     ByteBuffer pong;                         // the one pong that waits while blocked
     bool has_pong = false;
+    ByteBuffer held;       // came along with a message after which the caller paused
+    std::string response;  // the 101 of a deferred opening, until it is decided
     std::size_t discarded = 0;  // bytes read while lingering
 };
 
@@ -110,6 +112,8 @@ struct Engine::State {
     bool fail_client(Session& session, std::string sentence, Event& event);
     std::uint32_t make_session(io::StreamId stream, bool is_client, Phase phase);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
+    void defer(Session& session, std::string_view subprotocol);
+    void prepare_connection(Session& session);
     void finish_with_response(Session& session, std::string_view response);
     void refuse(Session& session,
                 int status,
@@ -125,6 +129,9 @@ struct Engine::State {
     bool charge_control(Session& session);
     void note_progress(Session& session);
     void set_input(Session& session, MutableBytes bytes);
+    void pause(Session& session);
+    void resume(Session& session);
+    [[nodiscard]] bool take_held();
 
     // ---- writing.cpp: frames out
     SendOutcome send(Session& session, ws::Opcode opcode, std::span<const ByteView> pieces);
@@ -251,6 +258,8 @@ struct Engine::State {
     // The bytes that are being read.
     SessionId reading;
     MutableBytes input;
+    std::deque<SessionId> resumed;  // sessions with held bytes to be read
+    ByteBuffer resumed_input;       // what `input` lies in, of the one that is read
 
     struct Closed {
         SessionId session;
@@ -271,7 +280,8 @@ struct Engine::State {
         SessionId session;
         std::uint64_t tag;
     };
-    std::deque<Released> released;  // to be reported, after what is in `closed`
+    std::deque<Released> released;    // to be reported, after what is in `closed`
+    std::deque<SessionId> abandoned;  // deferred openings, to be reported
 
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;

@@ -86,13 +86,35 @@ bool Engine::State::judge_request(Session& session, Event& event) {
     return true;
 }
 
-void Engine::State::accept(Session& session, std::string_view subprotocol, std::uint64_t tag) {
-    WSPOOL_ASSERT(session.phase == Phase::judging);
-    judged = SessionId{};
-    push_raw(session, ws::make_upgrade_response(upgrade, subprotocol));
+void Engine::State::prepare_connection(Session& session) {
     session.connection = ws::Connection(ws::Role::server, upgrade.deflate.has_value());
     if (upgrade.deflate)
         session.deflate_bits = static_cast<std::uint8_t>(upgrade.deflate->server_max_window_bits);
+}
+
+// The views of the event point into the head until the next event: it is moved, not freed.
+void Engine::State::defer(Session& session, std::string_view subprotocol) {
+    WSPOOL_ASSERT(session.phase == Phase::judging && judged == id_of(session));
+    judged = SessionId{};
+    prepare_connection(session);
+    Extra& more = extra(session);
+    more.held.append(behind_head);
+    more.response = ws::make_upgrade_response(upgrade, subprotocol);
+    judged_head = std::move(more.head);
+    session.is_paused = true;
+    loop.pause(session.stream);
+}
+
+void Engine::State::accept(Session& session, std::string_view subprotocol, std::uint64_t tag) {
+    WSPOOL_ASSERT(session.phase == Phase::judging);
+    const bool was_deferred = session.extra && !session.extra->response.empty();
+    if (was_deferred) {
+        push_raw(session, session.extra->response);
+    } else {
+        judged = SessionId{};
+        push_raw(session, ws::make_upgrade_response(upgrade, subprotocol));
+        prepare_connection(session);
+    }
     session.tag = tag;
     session.is_counted = true;
     ++counters.connections_opened;
@@ -101,7 +123,10 @@ void Engine::State::accept(Session& session, std::string_view subprotocol, std::
     session.control_tokens = static_cast<std::uint16_t>(options.control_frames_burst * 256);
     session.control_at = tick;
     arm(session);
-    if (!behind_head.empty()) {
+    if (was_deferred) {
+        session.extra->response = {};
+        resume(session);
+    } else if (!behind_head.empty()) {
         set_input(session, behind_head);
     } else if (session.extra) {
         judged_head = std::move(session.extra->head);

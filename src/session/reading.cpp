@@ -11,6 +11,41 @@ void Engine::State::set_input(Session& session, MutableBytes bytes) {
     input = bytes;
 }
 
+// What came along with the last message waits with the session: the caller sees none of it.
+void Engine::State::pause(Session& session) {
+    if (session.is_paused) return;
+    session.is_paused = true;
+    if (!session.is_throttled) loop.pause(session.stream);
+    if (reading != id_of(session) || input.empty()) return;
+    extra(session).held.append(input);
+    input = {};
+}
+
+void Engine::State::resume(Session& session) {
+    if (!session.is_paused) return;
+    session.is_paused = false;
+    if (!session.is_throttled) loop.resume(session.stream);
+    if (session.extra && !session.extra->held.empty()) resumed.push_back(id_of(session));
+}
+
+// Makes the held bytes of the next resumed session the input; false: there was none.
+bool Engine::State::take_held() {
+    while (!resumed.empty()) {
+        Session* session = find(resumed.front());
+        resumed.pop_front();
+        if (session == nullptr || session->is_paused || !session->extra) continue;
+        resumed_input.clear();
+        std::swap(resumed_input, session->extra->held);
+        session->extra->held.release();
+        if (session->phase != Phase::open && session->phase != Phase::closing) continue;
+        if (resumed_input.empty()) continue;
+        (void)resumed_input.reserve_back(io::receive_slack);
+        set_input(*session, resumed_input.bytes());
+        return true;
+    }
+    return false;
+}
+
 // Reads on in `input` until there is an event for the caller (true) or nothing is left (false).
 bool Engine::State::read(Event& event) {
     for (;;) {

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "hub/exchange_options.h"
 #include "io/loop.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
@@ -15,17 +16,13 @@
 
 namespace wspool::worker {
 
-enum class DuplicateId : std::uint8_t { replace, reject, allow };
-
 struct WorkerOptions {
     session::EngineOptions engine;
     std::size_t connections_max = 10'000;
-    DuplicateId duplicate_id = DuplicateId::replace;
+    hub::ExchangeOptions exchange;  // groups and ids, and who this worker is among others
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
-    std::uint32_t groups_per_client_max =
-        128;  // limits.groups_per_client, then error too_many_groups
     Duration drain_time = std::chrono::seconds(30);
 };
 
