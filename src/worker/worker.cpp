@@ -10,6 +10,7 @@ Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& e
     : options(options_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
+      links(loop, options.link),
       parser({.depth_max = options.json_depth_max}),
       jitter(entropy.next_u64()) {
     exchange.set_prefix(protocol::append_broadcast_prefix);
@@ -39,6 +40,9 @@ void Worker::State::handle(const session::Event& event) {
             readable.push_back(event.tag);
             return;
         case session::EventKind::stream:
+            links.on_event(*event.stream);
+            read_links();
+            return;
         case session::EventKind::opened:
         case session::EventKind::failed:
         case session::EventKind::released:
@@ -62,6 +66,10 @@ Result<io::Address> Worker::listen(const io::Address& address) {
     return state_->engine.listen(address);
 }
 
+Result<io::Address> Worker::listen_on(int fd) {
+    return state_->engine.listen_on(fd);
+}
+
 Result<void> Worker::watch(int fd, std::uint64_t tag) {
     return state_->engine.watch(fd, tag);
 }
@@ -69,9 +77,13 @@ Result<void> Worker::watch(int fd, std::uint64_t tag) {
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();
-    state.exchange.flush(state.engine.now());
-    state.run_actions();
-    state.engine.wait(std::min(deadline, state.next_deadline()));
+    deadline = std::min(deadline, state.next_deadline());
+    state.flush_links();
+    if (state.links.wants_turn()) deadline = Instant::min();
+    state.engine.wait(deadline);
+    for (const io::ShortSend& short_send : state.engine.foreign_short_sends())
+        state.links.on_short_send(short_send);
+    state.read_links();
     state.exchange.on_time(state.engine.now());
     state.end_checks();
     state.run_actions();

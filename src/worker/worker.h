@@ -6,8 +6,9 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "hub/exchange_options.h"
+#include "hub/exchange.h"
 #include "io/loop.h"
+#include "link/links.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
 
@@ -23,7 +24,17 @@ struct WorkerOptions {
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
+    link::LinkOptions link;
     Duration drain_time = std::chrono::seconds(30);
+};
+
+// Another process of this gateway, and our ends of the link to it (R1).
+struct PeerLink {
+    wire::Incarnation incarnation = 0;
+    std::uint16_t index = 0;  // or wire::control_index
+    bool is_home = false;     // of its index
+    int stream = -1;          // records
+    int channel = -1;         // descriptors
 };
 
 class Worker {
@@ -32,6 +43,12 @@ class Worker {
     ~Worker();
 
     [[nodiscard]] Result<io::Address> listen(const io::Address& address);
+    // Accepts from a socket that another process opened and keeps (the master).
+    [[nodiscard]] Result<io::Address> listen_on(int fd);
+    // A fresh worker is told all that live, then made home of its index; later ones come by
+    // add_peer() alone. Both descriptors are the worker's from here on.
+    void add_peer(const PeerLink& peer);
+    void become_home();
     // Reports watched descriptors (signals) through on_readable's return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
 
@@ -48,6 +65,7 @@ class Worker {
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;
+    [[nodiscard]] const hub::Exchange& exchange() const;
     void check_invariants() const;
 
   private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hub/exchange.h"
+#include "link/links.h"
 #include "protocol/message.h"
 #include "worker/worker.h"
 
@@ -98,6 +99,13 @@ struct Worker::State {
     void on_pong(session::SessionId session);
     void end_checks();
 
+    // ---- peers.cpp: other processes
+    void add_peer(const PeerLink& peer);
+    void end_peer(wire::Incarnation peer);
+    void flush_links();
+    void read_links();
+    void on_link(const link::Event& event);
+
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
 
@@ -105,6 +113,8 @@ struct Worker::State {
     metrics::Counters counters;
     session::Engine engine;
     hub::Exchange exchange;
+    link::Links links;
+    std::vector<wire::Incarnation> peers;  // with a link
     protocol::Parser parser;
     Prng jitter;
     ChunkedArray<Client> clients;
