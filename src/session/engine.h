@@ -55,16 +55,16 @@ struct EngineOptions {
 };
 
 enum class EventKind : std::uint8_t {
-    opening,   // server: a valid upgrade was asked for: answer with accept() or refuse(), now
-    plain,     // server: a request that is no upgrade: answer with refuse() (any status), now
-    opened,    // client: upgraded; `subprotocol`
-    message,   // opcode text (valid UTF-8) or binary, `payload`
-    closed,    // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
-    failed,    // client: the connect or the handshake failed; `text` is one sentence; last event
-    pong,      // the peer answered ping()
+    opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now
+    plain,      // server: a request that is no upgrade: answer with refuse() (any status), now
+    opened,     // client: upgraded; `subprotocol`
+    message,    // opcode text (valid UTF-8) or binary, `payload`
+    closed,     // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
+    failed,     // client: the connect or the handshake failed; `text` is one sentence; last event
+    pong,       // the peer answered ping()
     abandoned,  // server: the client of a deferred opening is gone, or its time was up
-    released,  // client: the stream of an opened session is gone; follows `closed`, last event
-    readable,  // a watched descriptor; `tag` is the watch()'s
+    released,   // client: the stream of an opened session is gone; follows `closed`, last event
+    readable,   // a watched descriptor; `tag` is the watch()'s
 };
 
 // What next() fills in is what EventKind says of the kind, and `session` and `tag`; the rest is

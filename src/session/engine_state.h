@@ -51,8 +51,8 @@ struct Extra {
     std::unique_ptr<ws::Inflater> inflater;  // of a peer that keeps its compression context
     ByteBuffer pong;                         // the one pong that waits while blocked
     bool has_pong = false;
-    ByteBuffer held;       // came along with a message after which the caller paused
-    std::string response;  // the 101 of a deferred opening, until it is decided
+    ByteBuffer held;            // came along with a message after which the caller paused
+    std::string response;       // the 101 of a deferred opening, until it is decided
     std::size_t discarded = 0;  // bytes read while lingering
 };
 

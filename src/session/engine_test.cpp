@@ -121,6 +121,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::opened:
             case EventKind::failed:
             case EventKind::pong:
+            case EventKind::abandoned:
             case EventKind::released:
             case EventKind::readable:
                 break;
@@ -148,6 +149,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::released:
                 EXPECT_EQ(client_closed_.size(), ++released_);
                 break;
+            case EventKind::abandoned:
             case EventKind::opening:
             case EventKind::plain:
             case EventKind::readable:

@@ -59,8 +59,7 @@ void Worker::State::on_plain(const session::Event& event) {
 
 void Worker::State::on_opening(const session::Event& event) {
     if (is_draining) {
-        refuse(
-            event.session, 503, "This server is being restarted.\n", RejectReason::draining);
+        refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
     if (counters.connections + registering_count >= options.connections_max) {
@@ -144,8 +143,7 @@ Client& Worker::State::begin(session::SessionId session) {
 void Worker::State::activate(Client& client) {
     if (is_draining) {  // it began while its id was being registered
         deactivate(client);
-        refuse(
-            client.session, 503, "This server is being restarted.\n", RejectReason::draining);
+        refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
     set_state(client, ClientState::active);

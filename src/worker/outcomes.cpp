@@ -17,8 +17,8 @@ void Worker::State::run_actions() {
 Client* Worker::State::find(hub::Session session) {
     if (session.index >= clients.size()) return nullptr;
     Client& client = clients[session.index];
-    const bool is_it = client.session.generation == session.generation &&
-                       client.session.index == session.index;
+    const bool is_it =
+        client.session.generation == session.generation && client.session.index == session.index;
     return is_it && client.state != ClientState::absent ? &client : nullptr;
 }
 

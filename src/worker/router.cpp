@@ -18,8 +18,8 @@ constexpr char tag_has_offsets = 2;
     hub::Position position{0, since.offset};
     const char* const end = since.epoch.data() + since.epoch.size();
     const auto [at, error] = std::from_chars(since.epoch.data(), end, position.epoch, 16);
-    const bool is_ours = error == std::errc() && at == end &&
-                         hub::format_epoch(position.epoch) == since.epoch;
+    const bool is_ours =
+        error == std::errc() && at == end && hub::format_epoch(position.epoch) == since.epoch;
     if (!is_ours) position.epoch = 0;
     return position;
 }

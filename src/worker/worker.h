@@ -20,7 +20,7 @@ namespace wspool::worker {
 struct WorkerOptions {
     session::EngineOptions engine;
     std::size_t connections_max = 10'000;
-    hub::ExchangeOptions exchange;  // groups and ids, and who this worker is among others
+    hub::ExchangeOptions exchange;        // groups and ids, and who this worker is among others
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008

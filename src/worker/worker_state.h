@@ -14,8 +14,8 @@
 
 namespace wspool::worker {
 
-// A client's life (State::set_state): absent → registering → active → absent; registering ends in absent
-// where its id was refused. registering: its upgrade waits for the home of its id. active:
+// A client's life (State::set_state): absent → registering → active → absent; registering ends in
+// absent where its id was refused. registering: its upgrade waits for the home of its id. active:
 // admitted, and neither closed nor replaced.
 enum class ClientState : std::uint8_t { absent, registering, active };
 
