@@ -124,6 +124,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::abandoned:
             case EventKind::released:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }
@@ -153,6 +154,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::opening:
             case EventKind::plain:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }

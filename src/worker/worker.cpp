@@ -10,7 +10,7 @@ Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& e
     : options(options_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
-      links(loop, options.link),
+      peers(loop, options.link, exchange),
       parser({.depth_max = options.json_depth_max}),
       jitter(entropy.next_u64()) {
     exchange.set_prefix(protocol::append_broadcast_prefix);
@@ -40,12 +40,13 @@ void Worker::State::handle(const session::Event& event) {
             readable.push_back(event.tag);
             return;
         case session::EventKind::stream:
-            links.on_event(*event.stream);
-            read_links();
+            peers.on_event(*event.stream);
+            read_peers();
             return;
         case session::EventKind::opened:
         case session::EventKind::failed:
         case session::EventKind::released:
+        case session::EventKind::stream:
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
 }
@@ -78,12 +79,12 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();
     deadline = std::min(deadline, state.next_deadline());
-    state.flush_links();
-    if (state.links.wants_turn()) deadline = Instant::min();
+    state.flush_peers();
+    if (state.peers.wants_turn()) deadline = Instant::min();
     state.engine.wait(deadline);
     for (const io::ShortSend& short_send : state.engine.foreign_short_sends())
-        state.links.on_short_send(short_send);
-    state.read_links();
+        state.peers.on_short_send(short_send);
+    state.read_peers();
     state.exchange.on_time(state.engine.now());
     state.end_checks();
     state.run_actions();

@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "hub/exchange.h"
 #include "io/loop.h"
-#include "link/links.h"
+#include "link/peer_links.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
 
@@ -28,15 +28,6 @@ struct WorkerOptions {
     Duration drain_time = std::chrono::seconds(30);
 };
 
-// Another process of this gateway, and our ends of the link to it (R1).
-struct PeerLink {
-    wire::Incarnation incarnation = 0;
-    std::uint16_t index = 0;  // or wire::control_index
-    bool is_home = false;     // of its index
-    int stream = -1;          // records
-    int channel = -1;         // descriptors
-};
-
 class Worker {
   public:
     Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy);
@@ -47,7 +38,7 @@ class Worker {
     [[nodiscard]] Result<io::Address> listen_on(int fd);
     // A fresh worker is told all that live, then made home of its index; later ones come by
     // add_peer() alone. Both descriptors are the worker's from here on.
-    void add_peer(const PeerLink& peer);
+    void add_peer(const link::PeerLink& peer);
     void become_home();
     // Reports watched descriptors (signals) through on_readable's return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);

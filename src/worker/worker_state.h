@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hub/exchange.h"
-#include "link/links.h"
+#include "link/peer_links.h"
 #include "protocol/message.h"
 #include "worker/worker.h"
 
@@ -100,11 +100,9 @@ struct Worker::State {
     void end_checks();
 
     // ---- peers.cpp: other processes
-    void add_peer(const PeerLink& peer);
-    void end_peer(wire::Incarnation peer);
-    void flush_links();
-    void read_links();
-    void on_link(const link::Event& event);
+    void flush_peers();
+    void read_peers();
+    void on_peer(const link::Event& event);
 
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
@@ -113,8 +111,7 @@ struct Worker::State {
     metrics::Counters counters;
     session::Engine engine;
     hub::Exchange exchange;
-    link::Links links;
-    std::vector<wire::Incarnation> peers;  // with a link
+    link::PeerLinks peers;
     protocol::Parser parser;
     Prng jitter;
     ChunkedArray<Client> clients;
