@@ -181,7 +181,7 @@ class WhenAWorkerDies(unittest.TestCase):
         pid = int(self.gateway.ready["pid"])
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             children = [int(word) for word in file.read().split()]
-        return [child for child in children if "worker" in self.name(child)]
+        return [child for child in children if self.name(child).startswith("wspool/w")]
 
     @staticmethod
     def name(pid):
