@@ -9,8 +9,9 @@
 // next_action() until it returns false, before the bytes given to that call go away. At the end of
 // a turn call flush() once, take the last actions, and write what lies in outgoing() of each peer.
 //
-// Views (in answers and actions) are valid until the next call of anything here; verbs may be
-// called while an action is handled, once its views are done with.
+// Views (in answers and actions) are valid until the next call of anything here. While actions are
+// left only remove(), leave() and held() may be called: anything that publishes or joins would
+// overtake what is still to be delivered.
 //
 // Pending and paused. A client whose join or register is pending is not read until the answer
 // (`joined`, `refused`, `granted`). A publish answered `paused` is kept here and goes when there
@@ -48,44 +49,44 @@ namespace wspool::hub {
 // One message and who of this worker's sessions receives it.
 struct Delivery {
     wire::Kind kind{};
-    std::string_view name;    // the group, or the id it is directed to
-    std::string_view prefix;  // the group's, see set_prefix
-    Position position;        // of a broadcast
-    std::span<const Member> members;
+    std::string_view name{};    // the group, or the id it is directed to
+    std::string_view prefix{};  // the group's, see set_prefix
+    Position position{};        // of a broadcast
+    std::span<const Member> members{};
     std::uint32_t excluded = UINT32_MAX;  // the member that sent it is skipped; else no member's
-    ByteView payload;
-    std::string_view sender_id;  // empty: nobody's (the control process)
+    ByteView payload{};
+    std::string_view sender_id{};  // empty: nobody's (the control process)
 };
 
 // A message that a member missed.
 struct Replay {
     std::uint64_t offset = 0;
-    ByteView payload;
+    ByteView payload{};
 };
 
 struct JoinRequest {
-    std::string_view group;
+    std::string_view group{};
     bool has_offsets = false;
-    std::optional<Position> since;
-    std::size_t room = 0;  // payload bytes that may be replayed: what is free in the outbox
-    std::string_view tag;  // at most 255 bytes
+    std::optional<Position> since{};
+    std::size_t room = 0;    // payload bytes that may be replayed: what is free in the outbox
+    std::string_view tag{};  // at most 255 bytes
 };
 
 struct JoinAnswer {
     enum class Outcome : std::uint8_t { joined, was_member, pending, refused };
     Outcome outcome{};
     wire::Refusal refusal{};
-    Position position;               // the next message comes after it, replayed ones included
-    bool is_recovered = false;       // `since` was given and is honoured
-    std::span<const Replay> replay;  // send after the acknowledgement, as the group's broadcasts
-    std::string_view prefix;         // the group's, for these
+    Position position{};               // the next message comes after it, replayed ones included
+    bool is_recovered = false;         // `since` was given and is honoured
+    std::span<const Replay> replay{};  // send after the acknowledgement, as the group's broadcasts
+    std::string_view prefix{};         // the group's, for these
 };
 
 struct PublishRequest {
-    std::string_view name;  // a group, or an id
-    ByteView payload;
-    Session sender;        // nobody: the control process
-    std::string_view tag;  // at most 255 bytes; empty: no acknowledgement is wanted
+    std::string_view name{};  // a group, or an id
+    ByteView payload{};
+    Session sender{};        // nobody: the control process
+    std::string_view tag{};  // at most 255 bytes; empty: no acknowledgement is wanted
 };
 
 struct PublishAnswer {
@@ -97,8 +98,8 @@ struct PublishAnswer {
     };
     Outcome outcome{};
     wire::Refusal refusal{};
-    Position position;
-    Delivery delivery;
+    Position position{};
+    Delivery delivery{};
 };
 
 enum class ActionKind : std::uint8_t {
@@ -118,18 +119,18 @@ enum class ActionKind : std::uint8_t {
 
 struct Action {
     ActionKind kind{};
-    Session session;
-    std::string_view tag;
-    std::string_view group;
-    std::string_view prefix;
-    Position position;
+    Session session{};
+    std::string_view tag{};
+    std::string_view group{};
+    std::string_view prefix{};
+    Position position{};
     wire::Refusal refusal{};
     bool has_since = false;
     bool is_recovered = false;
     std::uint64_t question = 0;
-    std::span<const Member> members;
-    std::span<const Replay> replay;
-    Delivery delivery;
+    std::span<const Member> members{};
+    std::span<const Replay> replay{};
+    Delivery delivery{};
 };
 
 struct ExchangeFigures {
