@@ -48,7 +48,7 @@ PublishAnswer Exchange::State::publish(const PublishRequest& request,
                                        wire::Kind kind,
                                        Instant now) {
     using Outcome = PublishAnswer::Outcome;
-    WSPOOL_ASSERT(request.tag.size() <= wire::name_size_max);
+    WSPOOL_ASSERT(request.tag.size() <= tag_size_max);
     const std::uint64_t hash = sip_hash(request.name, options.key);
     const auto index = static_cast<std::uint16_t>(hash % options.index_count);
     if (serves(index)) return publish_here(request, kind, hash, now);
@@ -150,7 +150,7 @@ void Exchange::State::take(Upstream& upstream,
     unfinished.sender = request.sender;
     unfinished.at = asked;
     unfinished.charge = static_cast<std::uint32_t>(charge);
-    unfinished.tag_size = static_cast<std::uint8_t>(request.tag.size());
+    unfinished.tag_size = static_cast<std::uint16_t>(request.tag.size());
     unfinished.is_sent = upstream.state != UpstreamState::lost;
     upstream.unfinished.push_back(unfinished, record.view(), as_bytes(request.tag));
     upstream.window_bytes += charge;

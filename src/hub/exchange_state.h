@@ -40,7 +40,7 @@ struct Unfinished {
     Instant at{};
     std::uint32_t charge = 0;
     std::uint16_t attempts = 0;
-    std::uint8_t tag_size = 0;  // the blob is the publish record and, behind it, the tag
+    std::uint16_t tag_size = 0;  // the blob is the publish record and, behind it, the tag
     bool is_sent = false;
     bool is_answered = false;  // acknowledged or refused
     bool is_given_up = false;  // answered `unavailable`: never sent again (R33)

@@ -25,7 +25,7 @@ void Worker::State::on_peer(const link::Event& event) {
         case link::EventKind::ended:
             return;
         case link::EventKind::descriptor:
-            engine.discard(event.fd);
+            if (event.fd >= 0) loop.discard(event.fd);
             return;
     }
 }

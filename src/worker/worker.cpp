@@ -6,14 +6,16 @@
 
 namespace wspool::worker {
 
-Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy)
+Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy)
     : options(options_in),
+      loop(loop_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
       peers(loop, options.link, exchange),
       parser({.depth_max = options.json_depth_max}),
       jitter(entropy.next_u64()) {
     exchange.set_prefix(protocol::append_broadcast_prefix);
+    if (options.is_alone) exchange.become_home(engine.now());
 }
 
 void Worker::State::handle(const session::Event& event) {
@@ -46,7 +48,6 @@ void Worker::State::handle(const session::Event& event) {
         case session::EventKind::opened:
         case session::EventKind::failed:
         case session::EventKind::released:
-        case session::EventKind::stream:
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
 }

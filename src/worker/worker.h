@@ -24,6 +24,7 @@ struct WorkerOptions {
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
+    bool is_alone = true;  // no other process: home of all from the start; else become_home()
     link::LinkOptions link;
     Duration drain_time = std::chrono::seconds(30);
 };

@@ -108,6 +108,7 @@ struct Worker::State {
     [[nodiscard]] Instant drain_step();
 
     WorkerOptions options;
+    io::Loop& loop;
     metrics::Counters counters;
     session::Engine engine;
     hub::Exchange exchange;
