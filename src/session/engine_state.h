@@ -96,11 +96,13 @@ struct Engine::State {
     State& operator=(const State&) = delete;
     ~State();
 
-    // ---- engine.cpp: turn, events, opening
+    // ---- engine.cpp: turn, events
     void wait(Instant deadline);
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);
     bool on_received(Session& session, MutableBytes bytes, Event& event);
+
+    // ---- opening.cpp: handshakes
     bool on_request_bytes(Session& session, MutableBytes bytes, Event& event);
     bool judge_request(Session& session, Event& event);
     bool on_response_bytes(Session& session, MutableBytes bytes, Event& event);
@@ -286,6 +288,13 @@ inline constexpr std::size_t unflushed_max =
     16 * 1024 * 1024;                                    // beyond it nothing is read until flushed
 inline constexpr std::size_t throttle_size = 64 * 1024;  // a blocked session with more is not read
 inline constexpr std::size_t linger_discard_max = 64 * 1024;
+
+// What an io owner value stands for: the kind in the top two bits.
+inline constexpr std::uint64_t owner_kind_mask = std::uint64_t{3} << 62;
+inline constexpr std::uint64_t owner_session = 0;
+inline constexpr std::uint64_t owner_watch = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t owner_listener = std::uint64_t{2} << 62;
+inline constexpr std::uint32_t generation_mask = (1u << 30) - 1;
 
 [[nodiscard]] constexpr Tick to_ticks(Duration duration) {
     return static_cast<Tick>((duration.count() >> 24) + 1);
