@@ -121,6 +121,7 @@ class Conversation {
             case session::EventKind::plain:
             case session::EventKind::pong:
             case session::EventKind::released:
+            case session::EventKind::stream:
                 return;
         }
     }

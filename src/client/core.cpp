@@ -194,6 +194,7 @@ void Core::State::on_engine_event(const session::Event& event) {
         case session::EventKind::opening:
         case session::EventKind::plain:
         case session::EventKind::readable:
+        case session::EventKind::stream:
             return;
     }
 }

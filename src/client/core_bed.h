@@ -125,6 +125,7 @@ class TestServer {
             case session::EventKind::pong:
             case session::EventKind::released:
             case session::EventKind::readable:
+            case session::EventKind::stream:
                 return;
         }
     }

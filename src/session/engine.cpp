@@ -30,6 +30,7 @@ Engine::State::State(io::Loop& loop_in,
 void Engine::State::wait(Instant deadline) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);  // an opening was neither accepted nor refused
     flush();
+    foreign_short_sends.clear();
     const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
                           !client_failures.empty() || !released.empty();
     if (has_more || needs_settling || !input.empty()) {
@@ -99,22 +100,7 @@ bool Engine::State::next(Event& event) {
 }
 
 bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
-    const std::uint64_t kind = io_event.owner & owner_kind_mask;
-    if (kind == owner_watch) {
-        event.kind = EventKind::readable;
-        event.tag = io_event.owner & ~owner_kind_mask;
-        return true;
-    }
-    if (kind == owner_listener) {
-        if (io_event.kind == io::EventKind::accepted) {
-            make_session(io_event.stream, false, Phase::request);
-        } else if (io_event.kind == io::EventKind::accept_refused) {
-            counters.add(metrics::RejectReason::descriptors);
-        } else if (io_event.kind == io::EventKind::accept_paused) {
-            ++counters.accept_pauses;
-        }
-        return false;
-    }
+    if (io_event.owner >= owner_watch) return on_other_event(io_event, event);
     Session* session = find_owner(io_event.owner);
     if (session == nullptr) return false;
     switch (io_event.kind) {
@@ -142,6 +128,29 @@ bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
         case io::EventKind::accept_paused:
         case io::EventKind::readable:
             return false;
+    }
+    return false;
+}
+
+// A stream of somebody else, a watched descriptor, or a listener.
+bool Engine::State::on_other_event(const io::Event& io_event, Event& event) {
+    if (io_event.owner >= foreign_owner) {
+        foreign_event = io_event;
+        event.kind = EventKind::stream;
+        event.stream = &foreign_event;
+        return true;
+    }
+    if (io_event.owner < owner_listener) {
+        event.kind = EventKind::readable;
+        event.tag = io_event.owner & ~owner_watch;
+        return true;
+    }
+    if (io_event.kind == io::EventKind::accepted) {
+        make_session(io_event.stream, false, Phase::request);
+    } else if (io_event.kind == io::EventKind::accept_refused) {
+        counters.add(metrics::RejectReason::descriptors);
+    } else if (io_event.kind == io::EventKind::accept_paused) {
+        ++counters.accept_pauses;
     }
     return false;
 }
@@ -209,14 +218,26 @@ Instant Engine::now() const {
     return state_->loop.now();
 }
 
-Result<io::Address> Engine::listen(const io::Address& address, const io::TlsServer* tls) {
-    io::ListenOptions options;
-    options.tls = tls;
-    options.send_buffer = state_->options.send_buffer;
-    options.user_timeout = state_->options.write_timeout + std::chrono::seconds(10);
-    options.refusal = http::make_response(
+io::ListenOptions listen_options(const EngineOptions& options, const io::TlsServer* tls) {
+    io::ListenOptions result;
+    result.tls = tls;
+    result.send_buffer = options.send_buffer;
+    result.user_timeout = options.write_timeout + std::chrono::seconds(10);
+    result.refusal = http::make_response(
         503, "No descriptor is left; try again shortly.\n", "Retry-After: 1\r\n");
-    const auto listener = state_->loop.listen(address, options, owner_listener);
+    return result;
+}
+
+Result<io::Address> Engine::listen(const io::Address& address, const io::TlsServer* tls) {
+    const auto listener =
+        state_->loop.listen(address, listen_options(state_->options, tls), owner_listener);
+    if (!listener) return tl::unexpected(listener.error());
+    return state_->loop.local_address(*listener);
+}
+
+Result<io::Address> Engine::listen_on(int fd, const io::TlsServer* tls) {
+    const auto listener =
+        state_->loop.adopt_listener(fd, listen_options(state_->options, tls), owner_listener);
     if (!listener) return tl::unexpected(listener.error());
     return state_->loop.local_address(*listener);
 }
@@ -236,7 +257,7 @@ Result<SessionId> Engine::connect(const io::Address& address,
 }
 
 Result<void> Engine::watch(int fd, std::uint64_t tag) {
-    WSPOOL_ASSERT((tag & owner_kind_mask) == 0);
+    WSPOOL_ASSERT((tag | owner_watch) < owner_listener);
     const auto stream = state_->loop.watch(fd, owner_watch | tag);
     if (!stream) return tl::unexpected(stream.error());
     return {};
@@ -247,6 +268,9 @@ void Engine::wait(Instant deadline) {
 }
 bool Engine::next(Event& event) {
     return state_->next(event);
+}
+std::span<const io::ShortSend> Engine::foreign_short_sends() const {
+    return state_->foreign_short_sends;
 }
 
 void Engine::accept(SessionId id, std::string_view subprotocol, std::uint64_t tag) {

@@ -35,6 +35,9 @@ struct SessionId {
     friend bool operator==(SessionId, SessionId) = default;
 };
 
+// The highest bit of a stream's owner: the stream is not the engine's, though it lives on its loop.
+inline constexpr std::uint64_t foreign_owner = std::uint64_t{1} << 63;
+
 struct EngineOptions {
     ws::Limits limits;
     http::HeadLimits head;
@@ -64,6 +67,7 @@ enum class EventKind : std::uint8_t {
     pong,      // the peer answered ping()
     released,  // client: the stream of an opened session is gone; follows `closed`, last event
     readable,  // a watched descriptor; `tag` is the watch()'s
+    stream,    // something befell a stream that is not the engine's; `stream` says what
 };
 
 // What next() fills in is what EventKind says of the kind, and `session` and `tag`; the rest is
@@ -79,6 +83,7 @@ struct Event {
     metrics::CloseReason reason{};
     ws::CloseCode code{};
     std::string_view text;
+    const io::Event* stream = nullptr;
 };
 
 enum class SendOutcome : std::uint8_t {
@@ -103,6 +108,10 @@ struct Frame {
     ws::Opcode opcode{};
 };
 
+// What listeners for an engine's sessions are opened with, also where another process opens them.
+[[nodiscard]] io::ListenOptions listen_options(const EngineOptions& options,
+                                               const io::TlsServer* tls = nullptr);
+
 class Engine {
   public:
     Engine(io::Loop& loop,
@@ -116,6 +125,9 @@ class Engine {
     // Listens; returns the address with the port taken. With `tls` (on a TlsLoop) for wss://.
     [[nodiscard]] Result<io::Address> listen(const io::Address& address,
                                              const io::TlsServer* tls = nullptr);
+    // Accepts from a socket that another process opened and keeps. An error leaves it to the
+    // caller.
+    [[nodiscard]] Result<io::Address> listen_on(int fd, const io::TlsServer* tls = nullptr);
     // Connects as a client; `opened` or `failed` follows. `options` ask for TLS (on a TlsLoop); the
     // name to verify is theirs, the Host header the handshake's.
     [[nodiscard]] Result<SessionId> connect(const io::Address& address,
@@ -127,6 +139,8 @@ class Engine {
     // Flushes, then waits for events, at most until `deadline`.
     void wait(Instant deadline);
     [[nodiscard]] bool next(Event& event);
+    // Sends on streams that are not the engine's and were not taken whole; valid until wait().
+    [[nodiscard]] std::span<const io::ShortSend> foreign_short_sends() const;
 
     // ---- answers to `opening` and `plain`
     void accept(SessionId session, std::string_view subprotocol, std::uint64_t tag);

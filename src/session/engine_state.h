@@ -100,6 +100,7 @@ struct Engine::State {
     void wait(Instant deadline);
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);
+    bool on_other_event(const io::Event& io_event, Event& event);
     bool on_received(Session& session, MutableBytes bytes, Event& event);
 
     // ---- opening.cpp: handshakes
@@ -273,6 +274,9 @@ struct Engine::State {
     };
     std::deque<Released> released;  // to be reported, after what is in `closed`
 
+    std::vector<io::ShortSend> foreign_short_sends;
+    io::Event foreign_event{};  // what the last `stream` event points to
+
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;
     SessionId judged;  // the session of the last opening or plain event, until it is answered
@@ -289,11 +293,10 @@ inline constexpr std::size_t unflushed_max =
 inline constexpr std::size_t throttle_size = 64 * 1024;  // a blocked session with more is not read
 inline constexpr std::size_t linger_discard_max = 64 * 1024;
 
-// What an io owner value stands for: the kind in the top two bits.
-inline constexpr std::uint64_t owner_kind_mask = std::uint64_t{3} << 62;
-inline constexpr std::uint64_t owner_session = 0;
+// What an io owner value stands for: a session below owner_watch; with the bits of a watch or a
+// listener these; from foreign_owner on it is not ours.
 inline constexpr std::uint64_t owner_watch = std::uint64_t{1} << 62;
-inline constexpr std::uint64_t owner_listener = std::uint64_t{2} << 62;
+inline constexpr std::uint64_t owner_listener = std::uint64_t{3} << 61;
 inline constexpr std::uint32_t generation_mask = (1u << 30) - 1;
 
 [[nodiscard]] constexpr Tick to_ticks(Duration duration) {

@@ -123,6 +123,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::pong:
             case EventKind::released:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }
@@ -151,6 +152,7 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::opening:
             case EventKind::plain:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }

@@ -7,7 +7,7 @@ namespace wspool::session {
 namespace {
 
 [[nodiscard]] std::uint64_t session_owner(const Session& session) {
-    return owner_session | std::uint64_t{session.generation} << 32 | session.index;
+    return std::uint64_t{session.generation} << 32 | session.index;
 }
 
 [[nodiscard]] metrics::RejectReason reject_reason(std::string_view label) {

@@ -72,6 +72,7 @@ void Worker::State::handle(const session::Event& event) {
         case session::EventKind::failed:
         case session::EventKind::pong:
         case session::EventKind::released:
+        case session::EventKind::stream:
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
 }
