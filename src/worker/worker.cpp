@@ -240,8 +240,16 @@ Result<io::Address> Worker::listen(const io::Address& address) {
     return state_->engine.listen(address);
 }
 
+Result<io::Address> Worker::listen_on(int fd) {
+    return state_->engine.listen_on(fd);
+}
+
 Result<void> Worker::watch(int fd, std::uint64_t tag) {
     return state_->engine.watch(fd, tag);
+}
+
+void Worker::unwatch(std::uint64_t tag) {
+    state_->engine.unwatch(tag);
 }
 
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {

@@ -35,8 +35,11 @@ class Worker {
     ~Worker();
 
     [[nodiscard]] Result<io::Address> listen(const io::Address& address);
-    // Reports watched descriptors (signals) through on_readable's return of turn().
+    // Takes over a socket that the master listens on.
+    [[nodiscard]] Result<io::Address> listen_on(int fd);
+    // Reports watched descriptors (signals, the line to the master) through the return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    void unwatch(std::uint64_t tag);
 
     // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
     // tags of watched descriptors that became readable.
