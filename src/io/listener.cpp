@@ -129,4 +129,8 @@ Result<Listening> open_listeners(const Address& address,
     return result;
 }
 
+void remove_socket_file(const Address& address) {
+    if (address.family == Address::Family::unix_path) ::unlink(address.host.c_str());
+}
+
 }  // namespace wspool::io

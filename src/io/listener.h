@@ -28,4 +28,7 @@ struct Listening {
                                                const ListenOptions& options,
                                                std::size_t count);
 
+// The file of a unix listener that goes; nothing for other addresses.
+void remove_socket_file(const Address& address);
+
 }  // namespace wspool::io

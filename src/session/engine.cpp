@@ -270,7 +270,15 @@ Result<void> Engine::watch(int fd, std::uint64_t tag) {
     WSPOOL_ASSERT((tag | owner_watch) < owner_listener);
     const auto stream = state_->loop.watch(fd, owner_watch | tag);
     if (!stream) return tl::unexpected(stream.error());
+    state_->watches.emplace_back(tag, *stream);
     return {};
+}
+
+void Engine::unwatch(std::uint64_t tag) {
+    std::erase_if(state_->watches, [&](const auto& watch) {
+        if (watch.first == tag) state_->loop.close(watch.second);
+        return watch.first == tag;
+    });
 }
 
 void Engine::wait(Instant deadline) {
@@ -300,9 +308,14 @@ void Engine::refuse(SessionId id,
         state_->refuse(*session, status, body, reason, headers);
 }
 
-void Engine::answer(SessionId id, int status, std::string_view body) {
+void Engine::answer(SessionId id,
+                    int status,
+                    std::string_view body,
+                    std::string_view headers,
+                    std::string_view content_type) {
     if (Session* session = state_->find(id)) {
-        state_->finish_with_response(*session, http::make_response(status, body));
+        state_->finish_with_response(*session,
+                                     http::make_response(status, body, headers, content_type));
     }
 }
 

@@ -136,6 +136,8 @@ class Engine {
                                             std::uint64_t tag,
                                             const io::ConnectOptions& options = {});
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    // Ends the watches of this tag; before their descriptors are closed.
+    void unwatch(std::uint64_t tag);
 
     // Flushes, then waits for events, at most until `deadline`.
     void wait(Instant deadline);
@@ -156,7 +158,11 @@ class Engine {
                 metrics::RejectReason reason,
                 std::string_view headers = {});
     // For what is no refusal: 200 on /healthz. Closes after the answer.
-    void answer(SessionId session, int status, std::string_view body);
+    void answer(SessionId session,
+                int status,
+                std::string_view body,
+                std::string_view headers = {},
+                std::string_view content_type = http::plain_text);
 
     // ---- open sessions
     SendOutcome send(SessionId session, ws::Opcode opcode, ByteView payload);

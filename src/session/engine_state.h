@@ -22,6 +22,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -220,6 +221,7 @@ struct Engine::State {
     IndexPool pool;
     TimerWheel<NodeOf> wheel;
     Tick tick = 0;
+    std::vector<std::pair<std::uint64_t, io::StreamId>> watches;  // by tag
     bool timers_ran = true;
     Prng jitter;
 

@@ -76,6 +76,10 @@ Result<void> Worker::watch(int fd, std::uint64_t tag) {
     return state_->engine.watch(fd, tag);
 }
 
+void Worker::unwatch(std::uint64_t tag) {
+    state_->engine.unwatch(tag);
+}
+
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();

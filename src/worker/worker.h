@@ -41,8 +41,9 @@ class Worker {
     // add_peer() alone. Both descriptors are the worker's from here on.
     void add_peer(const link::PeerLink& peer);
     void become_home();
-    // Reports watched descriptors (signals) through on_readable's return of turn().
+    // Reports watched descriptors (signals, the line to the master) through the return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    void unwatch(std::uint64_t tag);
 
     // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
     // tags of watched descriptors that became readable.

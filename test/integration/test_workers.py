@@ -1,261 +1,344 @@
-"""Groups, ids and recovery across four workers, and across the death of one."""
+"""Many workers under a master: who is replaced, what survives, how all end."""
 
-import json
 import os
-import random
+import re
 import signal
-import threading
+import subprocess
+import tempfile
 import unittest
 
-from gateway import Gateway
-from raw_client import TEXT, RawClient
-from waiting import Deadline
+from control_api import ControlApi
+from gateway import BINARY, Gateway, environment, parse_address, read_proc
+from raw_client import RawClient, upgrade_request
+from waiting import PATIENCE, eventually
 
-WORKERS = 4
-
-
-def message(**fields):
-    return json.dumps(fields, separators=(",", ":"))
+ANY = "127.0.0.1:0"
 
 
-class Client(RawClient):
-    """Speaks JSON; `wait` skips what it is not asked for, and keeps all broadcasts in `heard`."""
-
-    @classmethod
-    def join_all(cls, gateway, group, count, **fields):
-        clients = [cls.open(gateway) for _ in range(count)]
-        for client in clients:
-            client.heard = []
-            client.ask(type="join", group=group, id="joined", **fields)
-        return clients
-
-    def say(self, **fields):
-        self.text(message(**fields))
-
-    def hear(self):
-        opcode, payload = self.read_message()
-        assert opcode == TEXT, opcode
-        heard = json.loads(payload)
-        if heard["type"] == "broadcast":
-            self.heard.append(heard)
-        return heard
-
-    def ask(self, **fields):
-        if not hasattr(self, "heard"):
-            self.heard = []
-        self.say(**fields)
-        while (answer := self.hear()).get("id") != fields["id"]:
-            pass
-        return answer
-
-    def hear_broadcasts(self, count):
-        while len(self.heard) < count:
-            self.hear()
-        return [one["payload"] for one in self.heard]
+def is_gone(pid):
+    """Ended, and waited for or about to be."""
+    state = read_proc(pid, "stat").rsplit(")", 1)[-1].split()
+    return not state or state[0] in "ZX"
 
 
-class AcrossWorkers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.gateway = Gateway("--workers", str(WORKERS))
-        cls.addClassCleanup(cls.gateway.stop)
-
-    def group(self):
-        return self.id().rsplit(".", 1)[1]
-
-    def test_all_members_hear_one_order_from_several_senders(self):
-        group = self.group()
-        members = Client.join_all(self.gateway, group, 24)
-        senders = [Client.open(self.gateway) for _ in range(8)]
-        each = 50
-
-        def publish(sender, number):
-            for n in range(each):
-                sender.say(type="broadcast", group=group, payload=[number, n])
-
-        threads = [threading.Thread(target=publish, args=pair) for pair in zip(senders, range(8))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        orders = [member.hear_broadcasts(8 * each) for member in members]
-        for order in orders[1:]:
-            self.assertEqual(order, orders[0])
-        for number in range(8):
-            self.assertEqual([n for sender, n in orders[0] if sender == number], list(range(each)))
-
-    def test_acknowledgements_carry_the_offsets_that_members_are_told(self):
-        group = self.group()
-        members = Client.join_all(self.gateway, group, 8, offsets=True)
-        sender = Client.open(self.gateway)
-        acks = [sender.ask(type="broadcast", group=group, payload=n, id=n) for n in range(20)]
-        self.assertEqual([ack["offset"] for ack in acks], list(range(1, 21)))
-        self.assertEqual(len({ack["epoch"] for ack in acks}), 1)
-        for member in members:
-            member.hear_broadcasts(20)
-            self.assertEqual([(one["payload"], one["offset"]) for one in member.heard],
-                             [(n, n + 1) for n in range(20)])
-
-    def test_a_direct_message_finds_its_target_on_whatever_worker(self):
-        targets = [Client.open(self.gateway, f"/?clientId=target{n}") for n in range(12)]
-        sender = Client.open(self.gateway, "/?clientId=sender")
-        for n in range(12):
-            answer = sender.ask(type="direct", targetId=f"target{n}", payload=n, id=n)
-            self.assertEqual(answer, {"type": "ack", "id": n})
-        for n, target in enumerate(targets):
-            target.heard = []
-            self.assertEqual(target.hear(), {"type": "direct", "payload": n, "from": "sender"})
-        for n in range(12):
-            answer = sender.ask(type="direct", targetId=f"nobody{n}", payload=1, id=n)
-            self.assertEqual(answer["code"], "unknown_target")
-
-    def test_an_id_is_held_by_its_newest_connection_alone(self):
-        for n in range(4):
-            connections = [Client.open(self.gateway, f"/?clientId=one{n}") for _ in range(6)]
-            for old in connections[:-1]:
-                self.assertEqual(old.read_close()[0], 4409)
-            newest = connections[-1]
-            newest.heard = []
-            newest.say(type="direct", targetId=f"one{n}", payload="me")
-            self.assertEqual(newest.hear()["payload"], "me")
-
-    def test_what_was_missed_is_replayed_after_the_ack(self):
-        group = self.group()
-        Client.join_all(self.gateway, group, 6)
-        sender = Client.open(self.gateway)
-        first = sender.ask(type="broadcast", group=group, payload=0, id=0)
-        for n in range(1, 30):
-            sender.ask(type="broadcast", group=group, payload=n, id=n)
-        since = {"epoch": first["epoch"], "offset": first["offset"]}
-        for _ in range(6):
-            returning = Client.open(self.gateway)
-            ack = returning.ask(type="join", group=group, since=since, offsets=True, id="back")
-            self.assertTrue(ack["recovered"])
-            self.assertEqual((ack["epoch"], ack["offset"]), (since["epoch"], since["offset"]))
-            self.assertEqual(returning.heard, [])
-            returning.hear_broadcasts(29)
-            self.assertEqual([(one["payload"], one["offset"]) for one in returning.heard],
-                             [(n, n + 1) for n in range(1, 30)])
-
-    def test_who_asks_for_what_is_not_kept_is_told(self):
-        group = self.group()
-        Client.join_all(self.gateway, group, 2)
-        returning = Client.open(self.gateway)
-        ack = returning.ask(type="join", group=group, since={"epoch": "00", "offset": 7}, id=1)
-        self.assertFalse(ack["recovered"])
-        self.assertEqual(ack["offset"], 0)
-
-    def test_the_order_of_what_one_client_says_is_kept_over_all_its_targets(self):
-        group = self.group()
-        (member,) = Client.join_all(self.gateway, group, 1)
-        sender = Client.open(self.gateway)
-        for n in range(200):
-            sender.say(type="broadcast", group=group, payload=n)
-        self.assertEqual(member.hear_broadcasts(200), list(range(200)))
+def spread(gateway, api, at_least=3):
+    """Clients, so many that each worker holds some."""
+    clients = []
+    while min(api.connections()) < at_least:
+        assert len(clients) < 1000, api.connections()
+        clients += [RawClient.open(gateway) for _ in range(8)]
+        eventually(lambda: sum(api.connections()) == len(clients), f"{len(clients)} are counted")
+    return clients
 
 
-class Rejecting(unittest.TestCase):
-    def test_an_id_that_is_taken_anywhere_is_refused(self):
-        with_policy = Gateway("--workers", str(WORKERS), config={"server.duplicate_id": "reject"})
-        self.addCleanup(with_policy.stop)
-        for n in range(4):
-            holder = Client.open(with_policy, f"/?clientId=held{n}")
-            # Each attempt makes the gateway ask whether the holder is alive (R53).
-            answers = threading.Thread(target=holder.count_pings, args=(3,))
-            answers.start()
+def is_alive(client):
+    """Whether it is still served; a broken one may also tell by its end."""
+    try:
+        client.check_echo()
+        return True
+    except (OSError, EOFError, AssertionError):
+        return False
+
+
+def end(clients):
+    for client in clients:
+        client.reset()
+
+
+class Replacement(unittest.TestCase):
+    def kill(self, gateway, name, number=signal.SIGKILL):
+        """Ends a child and waits for the next one of that name."""
+        old = gateway.children()[name]
+        os.kill(old, number)
+        new = eventually(lambda: gateway.children().get(name, old) not in (old, None) and
+                         gateway.children()[name], f"{name} is replaced")
+        return old, new
+
+    def test_a_killed_worker_is_replaced_and_the_others_clients_notice_nothing(self):
+        with Gateway(workers=3, control=ANY) as gateway:
+            api = ControlApi(gateway)
+            clients = spread(gateway, api)
+            lost = api.connections()[1]
+            old, new = self.kill(gateway, "worker 1")
+            eventually(lambda: api.workers()[1]["state"] == "ready", "the new one serves")
+            alive = [client for client in clients if is_alive(client)]
+            self.assertEqual(len(alive), len(clients) - lost)
+            facts = api.workers()
+            self.assertEqual([worker["restarts"] for worker in facts], [0, 1, 0])
+            self.assertEqual((facts[1]["pid"], facts[1]["connections"]["current"]), (new, 0))
+            self.assertEqual(facts[1]["lastDeath"]["kind"], "signal")
+            self.assertEqual(facts[1]["lastDeath"]["detail"], signal.SIGKILL)
+            self.assertEqual(len({worker["incarnation"] for worker in facts}), 3)
+            self.assertGreater(facts[1]["incarnation"], facts[2]["incarnation"])
+            gateway.log.wait(lambda line: f"worker 1 (pid {old}) was killed by signal 9" in line)
+            end(clients)
+        self.assertEqual(gateway.closed("worker_lost"), lost)
+
+    def test_figures_survive_the_worker_that_counted_them(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            api = ControlApi(gateway)
+            clients = spread(gateway, api)
+            for client in clients:
+                client.check_echo()
+            eventually(lambda: api.stats()["messages"]["delivered"] == len(clients), "all is delivered")
+            before = api.workers()[0]
+            self.kill(gateway, "worker 0")
+            eventually(lambda: api.workers()[0]["restarts"] == 1, "the death is told")
+            after = api.workers()[0]
+            for figure in ("created", "peak"):
+                self.assertEqual(after["connections"][figure], before["connections"][figure])
+            self.assertEqual(after["messages"]["received"], before["messages"]["received"])
+            self.assertEqual(after["connections"]["closed"], before["connections"]["created"])
+            self.assertEqual(after["connections"]["current"], 0)
+            end(clients)
+
+    def test_what_waits_at_a_dead_worker_is_served_by_the_next(self):
+        with Gateway(workers=2, control=ANY, config={"health.stall": "60s"}) as gateway:
+            api = ControlApi(gateway)
+            frozen = gateway.worker(0)
+            os.kill(frozen, signal.SIGSTOP)
+            clients = [RawClient(gateway) for _ in range(400)]
+            for client in clients:
+                client.send(upgrade_request())
+            served = eventually(lambda: api.connections()[1] > 50 and api.connections()[1],
+                                "the living one serves its part")
+            os.kill(frozen, signal.SIGKILL)
+            self.assertEqual([client.read_response().status for client in clients], [101] * 400)
+            self.assertLess(served, 400)
+            self.assertEqual(sum(api.connections()), 400)
+            end(clients)
+
+    def test_a_worker_that_stands_still_is_killed_and_replaced(self):
+        with Gateway(workers=2, control=ANY, config={"health.stall": "400ms"}) as gateway:
+            api = ControlApi(gateway)
+            frozen = gateway.worker(0)
+            os.kill(frozen, signal.SIGSTOP)
+            gateway.log.wait(lambda line: f"worker 0 (pid {frozen}) has shown no sign of life" in line)
+            eventually(lambda: api.workers()[0]["state"] == "ready" and api.workers()[0]["pid"] != frozen,
+                       "another one serves")
+            self.assertEqual(api.workers()[0]["lastDeath"]["kind"], "stalled")
+            self.assertEqual(api.workers()[1]["restarts"], 0)
+
+    def test_idle_workers_are_not_taken_for_dead(self):
+        with Gateway(workers=2, control=ANY, config={"health.stall": "300ms"}) as gateway:
+            api = ControlApi(gateway)
+            before = gateway.children()
+            eventually(lambda: min(worker["uptime"] for worker in api.workers()) > 1.2, "time passes")
+            self.assertEqual(gateway.children(), before)
+
+    def test_one_that_keeps_dying_is_put_off(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            api = ControlApi(gateway)
             for _ in range(3):
-                other = RawClient(with_policy)
-                with self.assertRaisesRegex(AssertionError, "409"):
-                    other.upgrade(f"/?clientId=held{n}")
-            answers.join()
-            holder.finish()
-            Client.open(with_policy, f"/?clientId=held{n}")
+                pid = eventually(lambda: gateway.children().get("worker 0"), "it is started")
+                os.kill(pid, signal.SIGKILL)
+                eventually(lambda: gateway.children().get("worker 0") != pid, "it is dead")
+            line = gateway.log.wait(lambda line: "worker 0 keeps dying" in line)
+            self.assertRegex(line, r"the next start is in 0\.5 s")
+            self.assertEqual(api.metrics()['wspool_worker_crash_loops_total{worker="0"}'], 1)
+            self.assertEqual(api.workers()[0]["state"], "dead")
+            eventually(lambda: api.workers()[0]["state"] == "ready", "it is started again")
+            self.assertEqual(api.workers()[1]["restarts"], 0)
+
+    def test_the_control_process_is_replaced_at_its_address(self):
+        with Gateway(workers=1, control=ANY) as gateway:
+            api = ControlApi(gateway)
+            client = RawClient.open(gateway)
+            _, new = self.kill(gateway, "control")
+            facts = eventually(lambda: api.control()["state"] == "ready" and api.control(), "it serves")
+            self.assertEqual((facts["pid"], facts["restarts"]), (new, 1))
+            client.check_echo()
+            client.finish()
+
+    def test_a_worker_that_is_asked_to_end_drains_and_is_replaced(self):
+        with Gateway(workers=1, control=ANY) as gateway:
+            client = RawClient.open(gateway)
+            os.kill(gateway.worker(), signal.SIGTERM)
+            client.expect_close(1012)
+            api = ControlApi(gateway)
+            facts = eventually(lambda: api.workers()[0]["restarts"] == 1 and api.workers()[0], "replaced")
+            self.assertEqual((facts["lastDeath"]["kind"], facts["lastDeath"]["detail"]), ("exited", 0))
+            eventually(lambda: api.workers()[0]["state"] == "ready", "the new one serves")
+            RawClient.open(gateway).finish()
+
+    def test_workers_at_a_unix_socket_share_what_comes(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "gateway.sock")
+            with Gateway(workers=2, control=ANY, listen=f"unix:{path}") as gateway:
+                for _ in range(2):
+                    client = RawClient.open(gateway)
+                    client.check_echo()
+                    client.finish()
+                    self.kill(gateway, "worker 0")
+            self.assertFalse(os.path.exists(path))
 
 
-class WhenAWorkerDies(unittest.TestCase):
-    def setUp(self):
-        self.gateway = Gateway("--workers", str(WORKERS))
-        self.addCleanup(self.gateway.stop)
+class Endings(unittest.TestCase):
+    LONG = {"server.drain_time": "1h"}
 
-    def workers(self):
-        pid = int(self.gateway.ready["pid"])
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            children = [int(word) for word in file.read().split()]
-        return [child for child in children if self.name(child).startswith("wspool/w")]
+    def test_workers_end_with_their_master_paced(self):
+        gateway = Gateway(workers=2, control=ANY, config={"server.drain_time": "300ms"})
+        try:
+            children = gateway.children()
+            self.assertEqual(sorted(children), ["control", "worker 0", "worker 1"])
+            clients = spread(gateway, ControlApi(gateway), 1)
+            os.kill(gateway.process.pid, signal.SIGKILL)
+            for client in clients:
+                client.expect_close(1012)
+            for pid in children.values():
+                eventually(lambda pid=pid: is_gone(pid), "it ends")
+        finally:
+            gateway.abandon()
 
-    @staticmethod
-    def name(pid):
-        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-            return file.read().strip()
+    def test_readiness_turns_before_anything_is_closed(self):
+        with Gateway(workers=2, control=ANY, config=self.LONG) as gateway:
+            api = ControlApi(gateway)
+            self.assertEqual((api.status("/readyz"), api.status("/healthz")), (200, 200))
+            first = spread(gateway, api, 2)
+            gateway.signal(signal.SIGTERM)
+            eventually(lambda: api.status("/readyz") == 503, "it is not ready")
+            self.assertEqual(api.status("/healthz"), 200)
+            self.assertTrue(api.stats()["draining"])
+            gateway.signal(signal.SIGTERM)
+            self.assertLessEqual({client.read_close()[0] for client in first}, {1001, 1012})
+            end(first)
+            self.assertEqual(gateway.wait(), 0)
 
-    def test_clients_of_the_others_miss_nothing(self):
-        groups = [f"g{n}" for n in range(8)]
-        members = [Client.open(self.gateway) for _ in range(24)]
-        for member in members:
-            member.heard = []
-            for group in groups:
-                member.ask(type="join", group=group, id="joined", offsets=True)
-        senders = [Client.open(self.gateway) for _ in range(6)]
-        stop = threading.Event()
-        published = [[] for _ in senders]  # acknowledged, in order
+    def test_newcomers_get_503_from_every_worker_until_the_last_has_drained(self):
+        with Gateway(workers=2, control=ANY, config=self.LONG) as gateway:
+            api = ControlApi(gateway)
+            clients = []
+            while max(api.connections()) < 2:  # somebody who stays an hour, so one worker drains on
+                clients.append(RawClient.open(gateway))
+                eventually(lambda: sum(api.connections()) == len(clients), "it is counted")
+            gateway.signal(signal.SIGTERM)
+            gateway.log.wait(lambda line: "draining" in line)
+            for _ in range(40):
+                client = RawClient(gateway)
+                client.send(upgrade_request())
+                self.assertGreater(int(client.expect_refusal(503).headers["retry-after"]), 0)
+            gateway.signal(signal.SIGINT)
+            end(clients)
+            self.assertEqual(gateway.wait(), 0)
+        self.assertEqual(gateway.rejected("draining"), 40)
 
-        def publish(sender, mine, number):
-            n = 0
-            try:
-                while not stop.is_set():
-                    group = random.choice(groups)
-                    answer = sender.ask(type="broadcast", group=group, payload=[number, n], id=n)
-                    if answer["type"] == "ack":
-                        mine.append((group, [number, n]))
-                    n += 1
-            except (EOFError, ConnectionError):
-                pass
+    def test_a_drain_is_not_held_up_by_a_worker_that_stands_still(self):
+        with Gateway(workers=2, config={"health.stall": "400ms"}) as gateway:
+            os.kill(gateway.worker(1), signal.SIGSTOP)
+            gateway.signal(signal.SIGTERM)
+            self.assertEqual(gateway.wait(), 0)
 
-        threads = [threading.Thread(target=publish, args=(sender, published[i], i))
-                   for i, sender in enumerate(senders)]
-        for thread in threads:
-            thread.start()
-        while sum(map(len, published)) < 300:
-            pass
-        before = self.workers()
-        victim = random.choice(before)
-        os.kill(victim, signal.SIGKILL)
-        deadline = Deadline()
-        while len(set(self.workers()) - {victim}) < WORKERS and not deadline.is_over():
-            pass
-        reached = sum(map(len, published))
-        while sum(map(len, published)) < reached + 300 and not deadline.is_over():
-            pass
-        stop.set()
-        for thread in threads:
-            thread.join()
+    def test_a_signal_to_all_processes_is_a_drain_like_any_other(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            children = gateway.children()
+            client = RawClient.open(gateway)
+            for pid in (*children.values(), gateway.process.pid):
+                os.kill(pid, signal.SIGTERM)
+            client.expect_close(1012)
+            self.assertEqual(gateway.wait(), 0)
+            self.assertTrue(all(is_gone(pid) for pid in children.values()))
 
-        marker = Client.open(self.gateway)
-        stayers = 0
-        for group in groups:
-            marker.ask(type="broadcast", group=group, payload="end", id=0)
-        for member in members:
-            try:
-                while sum(one["payload"] == "end" for one in member.heard) < len(groups):
-                    member.hear()
-            except (EOFError, ConnectionError):
-                continue  # it was the victim's
-            stayers += 1
-            self.check(member.heard, published, groups)
-        self.assertGreater(stayers, 0)
 
-    def check(self, heard, published, groups):
-        acknowledged = {(group, tuple(payload)) for mine in published for group, payload in mine}
-        told = [(one["group"], tuple(one["payload"])) for one in heard if one["payload"] != "end"]
-        self.assertEqual(len(told), len(set(told)), "something came twice")
-        self.assertEqual(acknowledged - set(told), set(), "something acknowledged never came")
-        for group in groups:
-            offsets = [one["offset"] for one in heard if one["group"] == group]
-            self.assertEqual(offsets, sorted(set(offsets)))
-        for number in range(len(published)):
-            for group in groups:
-                mine = [payload[1] for at, payload in told if at == group and payload[0] == number]
-                self.assertEqual(mine, sorted(mine))
+class Processes(unittest.TestCase):
+    def test_the_ready_line_tells_workers_and_control(self):
+        with Gateway(workers=3, control=ANY) as gateway:
+            self.assertEqual(gateway.ready["workers"], "3")
+            self.assertRegex(gateway.ready["control"], r"^127\.0\.0\.1:[1-9]\d*$")
+            self.assertEqual(sorted(gateway.children()), ["control", "worker 0", "worker 1", "worker 2"])
+            self.assertEqual(read_proc(gateway.worker(2), "comm"), "wspool/w2\n")
+
+    def test_by_itself_it_takes_one_worker_per_core(self):
+        with Gateway(workers=None) as gateway:
+            self.assertEqual(gateway.ready["workers"], str(len(os.sched_getaffinity(0))))
+
+    def test_connections_are_spread_over_the_workers(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            api = ControlApi(gateway)
+            clients = [RawClient.open(gateway) for _ in range(200)]
+            eventually(lambda: sum(api.connections()) == 200, "all are counted")
+            self.assertGreater(min(api.connections()), 50)
+            health = re.compile(r"health workers=2 connections=200 distribution=(\d+),(\d+) deviation=[\d.]+%")
+            self.assertTrue(gateway.log.wait(health.search))
+            end(clients)
+
+    def test_a_child_holds_nothing_of_its_masters_or_its_siblings(self):
+        with Gateway(workers=3, control=ANY) as gateway:
+            listeners = listening_inodes(gateway.address[1])
+            self.assertEqual(len(listeners), 3)
+            control = listening_inodes(parse_address(gateway.ready["control"])[1])
+            children = gateway.children()
+            held = {name: open_files(pid) for name, pid in children.items()}
+            for name, files in held.items():
+                mine = [file for file in files if file in listeners]
+                self.assertEqual(len(mine), 0 if name == "control" else 1, (name, files))
+                self.assertEqual(len([file for file in files if file in control]),
+                                 1 if name == "control" else 0, (name, files))
+                loops = [file for file in files if "eventpoll" in file or "io_uring" in file]
+                self.assertEqual(len(loops), 1, (name, files))
+                self.assertEqual(files.count("anon_inode:[signalfd]"), 1, (name, files))
+            sockets = [file for files in held.values() for file in files if file.startswith("socket:")]
+            self.assertEqual(len(sockets), len(set(sockets)), held)
+            self.assertTrue(listeners | control <= set(open_files(gateway.process.pid)))
+
+    def test_deaths_leave_no_descriptor_behind(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            api = ControlApi(gateway)
+
+            def count():
+                return [len(open_files(pid)) for pid in (gateway.process.pid, gateway.worker(0))]
+
+            before = count()
+            for restarts in range(1, 3):
+                os.kill(gateway.worker(1), signal.SIGKILL)
+                eventually(lambda restarts=restarts: api.workers()[1]["restarts"] == restarts and
+                           api.workers()[1]["state"] == "ready", "it is replaced")
+            eventually(lambda: count() == before, f"{count()} is {before} again")
+
+    def test_a_single_process_has_no_children(self):
+        with Gateway("--single-process", workers=None) as gateway:
+            self.assertEqual((gateway.ready["workers"], gateway.ready["control"]), ("1", "off"))
+            self.assertEqual(gateway.children(), {})
+            client = RawClient.open(gateway)
+            client.check_echo()
+            client.finish()
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, *arguments, says):
+        run = subprocess.run([BINARY, "serve", *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                             text=True, timeout=PATIENCE, env=environment(), check=False)
+        self.assertEqual((run.returncode, run.stdout), (2, ""), run.stderr)
+        self.assertIn(says, run.stderr)
+
+    def test_an_address_that_another_gateway_has_is_not_shared_with_it(self):
+        with Gateway(workers=2, control=ANY) as gateway:
+            for option in ("clients", "control"):
+                with self.subTest(option):
+                    other = {"clients": ANY, "control": ANY, option: gateway.ready[option]}
+                    self.refused("--listen", other["clients"], "--control", other["control"],
+                                 says=gateway.ready[option])
+
+    def test_a_control_address_that_others_can_reach(self):
+        self.refused("--listen", ANY, "--control", "0.0.0.0:0", says="loopback")
+
+    def test_a_single_process_with_many_workers(self):
+        self.refused("--listen", ANY, "--single-process", "--workers", "2", says="single_process")
+
+
+def listening_inodes(port):
+    """The sockets that listen on this port, as /proc/PID/fd names them."""
+    found = set()
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for line in list(file)[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].split(":")[1], 16) == port:
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def open_files(pid):
+    folder = f"/proc/{pid}/fd"
+    return [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
 
 
 if __name__ == "__main__":
