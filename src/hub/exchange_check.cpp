@@ -128,8 +128,7 @@ void Exchange::State::check_stable() const {
 
 bool Exchange::State::is_at_rest() const {
     const bool is_home_at_rest = home.phase != HomePhase::opening && home.log.empty() &&
-                                 home.waiting.empty() && home.deferred.empty() &&
-                                 home.behind == 0 && !home.is_held;
+                                 home.deferred.empty() && home.behind == 0 && !home.is_held;
     if (!is_home_at_rest) return false;
     for (std::uint32_t index = 0; index < name_pool.end(); ++index) {
         if (!names[index].part) continue;

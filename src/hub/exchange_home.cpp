@@ -193,7 +193,8 @@ void Exchange::State::on_stable_here(Instant now) {
             --own().window_records;
             has_window_back = true;
         }
-        if (entry.name == IndexTable::none) continue;
+        // No name: to an id of sessions here alone. No text: forgotten with an earlier entry.
+        if (entry.name == IndexTable::none || names[entry.name].text.empty()) continue;
         trim(entry.name, now);
         settle(entry.name, now);
     }

@@ -328,7 +328,9 @@ void Exchange::State::drop_holder(std::uint32_t index,
     if (!has_more) remove_interest(part, slot);
     if (!options.plant.leave_lost) {
         std::erase_if(part.registers, [&](const WaitingRegister& waiting) {
-            return waiting.peer == slot && waiting.session == session;
+            if (waiting.peer != slot || waiting.session != session) return false;
+            refuse_register(waiting);  // every join has an answer, also one that nobody wants
+            return true;
         });
     }
     serve_registers(index, now);

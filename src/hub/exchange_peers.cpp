@@ -2,6 +2,7 @@
 #include "hub/exchange_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace wspool::hub {
@@ -268,7 +269,10 @@ void Exchange::State::log_entry(Upstream& upstream,
                   .sender_size = static_cast<std::uint8_t>(entry.sender_id.size()),
                   .kind = entry.kind},
                  {.sender_id = entry.sender_id, .payload = entry.payload});
-    upstream.log.push_back({entry.s, index, 0});
+    // In order of s: what comes inside an answer to a join may be older than the last delivery.
+    auto at = upstream.log.end();
+    while (at != upstream.log.begin() && std::prev(at)->s > entry.s) --at;
+    upstream.log.insert(at, {entry.s, index, 0});
 }
 
 // R10.
@@ -278,6 +282,7 @@ void Exchange::State::on_stable(Upstream& upstream, std::uint64_t s, Instant now
     while (!upstream.log.empty() && upstream.log.front().s <= s) {
         const std::uint32_t index = upstream.log.front().name;
         upstream.log.pop_front();
+        if (names[index].text.empty()) continue;  // forgotten with an earlier entry
         trim(index, now);
         if (!names[index].has_messages()) settle(index, now);
     }
