@@ -32,6 +32,27 @@ int fail_child(std::string_view who, const Error& error) {
     return exit_failed;
 }
 
+// Its descriptors become those of whoever takes the link.
+link::PeerLink peer_link(master::Peer& peer) {
+    link::PeerLink result;
+    result.incarnation = peer.incarnation;
+    result.index = static_cast<std::uint16_t>(peer.index);
+    result.is_home = peer.is_home;
+    result.stream = peer.stream.release();
+    result.channel = peer.channel.release();
+    return result;
+}
+
+hub::ExchangeOptions exchange_options(const hub::ExchangeOptions& configured,
+                                      const master::Child& child) {
+    hub::ExchangeOptions options = configured;
+    options.incarnation = child.incarnation;
+    options.index = static_cast<std::uint16_t>(child.index);
+    options.index_count = static_cast<std::uint16_t>(child.workers);
+    options.key = child.key;
+    return options;
+}
+
 // What it was told by the master, by a signal, or by the master's end, since it last asked.
 struct Orders {
     bool drain = false;
@@ -133,7 +154,8 @@ void run_worker(worker::Worker& worker,
     bool has_said_drained = false;
     while (loop.now() < end) {
         const Instant deadline = std::min(loop.now() + beat, end);
-        const Orders orders = line.take(worker.turn(deadline));
+        Orders orders = line.take(worker.turn(deadline));
+        for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain) worker.begin_drain();
         if (orders.shut_down || orders.stop) worker.shut_down();
         if (orders.stop) end = loop.now() + stop_time;
@@ -160,7 +182,12 @@ int run_worker_process(const Config& config, io::LoopChoice choice, master::Chil
     io::Loop& loop = *chosen->loop;
 
     io::SystemEntropy entropy;
-    worker::Worker worker(loop, worker_options(config), entropy);
+    worker::WorkerOptions options = worker_options(config);
+    options.exchange = exchange_options(options.exchange, child);
+    options.is_alone = false;
+    worker::Worker worker(loop, options, entropy);
+    for (master::Peer& peer : child.peers) worker.add_peer(peer_link(peer));
+    worker.become_home();
     Line<worker::Worker> line(std::move(*signals), std::move(child.master_link), worker);
     if (auto adopted = adopt_listeners(worker, child); !adopted) {
         return fail_child(who, adopted.error());
@@ -180,14 +207,19 @@ int run_control_process(const Config& config, io::LoopChoice choice, master::Chi
     io::Loop& loop = *chosen->loop;
 
     io::SystemEntropy entropy;
-    control::Control control(loop, *child.page, config.limits.max_connections_per_worker, entropy);
+    control::ControlOptions options;
+    options.connections_max_per_worker = config.limits.max_connections_per_worker;
+    options.exchange = exchange_options(worker_options(config).exchange, child);
+    control::Control control(loop, *child.page, options, entropy);
+    for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));
     Line<control::Control> line(std::move(*signals), std::move(child.master_link), control);
     if (auto adopted = adopt_listeners(control, child); !adopted) {
         return fail_child(who, adopted.error());
     }
     if (auto begun = line.begin(); !begun) return fail_child(who, begun.error());
     for (;;) {
-        const Orders orders = line.take(control.turn(loop.now() + beat_interval(config)));
+        Orders orders = line.take(control.turn(loop.now() + beat_interval(config)));
+        for (master::Peer& peer : orders.peers) control.add_peer(peer_link(peer));
         child.page->publish(child.place, control.counters(), loop.now());
         if (orders.stop || orders.is_alone) return exit_ok;
         // It has no client to wait for.

@@ -191,6 +191,7 @@ void Core::State::on_engine_event(const session::Event& event) {
             return touch(host);
         }
         case session::EventKind::message:
+        case session::EventKind::abandoned:
         case session::EventKind::opening:
         case session::EventKind::plain:
         case session::EventKind::readable:

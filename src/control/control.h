@@ -8,7 +8,9 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "hub/exchange.h"
 #include "io/loop.h"
+#include "link/peer_links.h"
 #include "metrics/counters.h"
 #include "metrics/page.h"
 #include "session/engine.h"
@@ -19,12 +21,21 @@
 
 namespace wspool::control {
 
+struct ControlOptions {
+    std::uint64_t connections_max_per_worker = 0;
+    hub::ExchangeOptions exchange;
+    link::LinkOptions link;
+};
+
 class Control {
   public:
     Control(io::Loop& loop,
             const metrics::Page& page,
-            std::uint64_t connections_max_per_worker,
+            const ControlOptions& options,
             Entropy& entropy);
+
+    // A worker, and our ends of the link to it; both descriptors are taken over.
+    void add_peer(const link::PeerLink& peer);
 
     // Takes over a socket that the master listens on.
     [[nodiscard]] Result<io::Address> listen_on(int fd);
@@ -40,11 +51,16 @@ class Control {
 
   private:
     void handle(const session::Event& event);
+    void flush_peers();
+    void read_peers();
+    void take_actions();
 
     const metrics::Page& page_;
     const std::uint64_t connections_max_per_worker_;
     metrics::Counters counters_;
     session::Engine engine_;
+    hub::Exchange exchange_;
+    link::PeerLinks peers_;
     std::vector<std::uint64_t> readable_;
 };
 
