@@ -32,7 +32,7 @@ void Engine::State::wait(Instant deadline) {
     flush();
     foreign_short_sends.clear();
     const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
-                          !client_failures.empty() || !released.empty();
+                          !client_failures.empty() || !released.empty() || !unread.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
@@ -40,7 +40,7 @@ void Engine::State::wait(Instant deadline) {
     }
     loop.wait(deadline);
     tick = tick_of(loop.now());
-    timers_ran = false;
+    has_chores = true;
     settle();
     release_arenas();
     ++turn;
@@ -87,9 +87,8 @@ bool Engine::State::next(Event& event) {
             released.pop_front();
             return true;
         }
-        if (!timers_ran) {
-            timers_ran = true;
-            wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+        if (has_chores) {
+            if (do_chores(event)) return true;
             continue;
         }
         if (unflushed > unflushed_max) return false;
@@ -97,6 +96,18 @@ bool Engine::State::next(Event& event) {
         if (!loop.next_event(io_event)) return false;
         if (on_loop_event(io_event, event)) return true;
     }
+}
+
+// What waits for no event: bytes that were received already, then what is due.
+bool Engine::State::do_chores(Event& event) {
+    if (!unread.empty()) {
+        const SessionId id = unread.front();
+        unread.pop_front();
+        return read_unread(id, event);
+    }
+    has_chores = false;
+    wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+    return false;
 }
 
 bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
@@ -273,6 +284,17 @@ std::span<const io::ShortSend> Engine::foreign_short_sends() const {
     return state_->foreign_short_sends;
 }
 
+Result<SessionId> Engine::adopt(int fd, ByteView bytes) {
+    return state_->adopt(fd, bytes);
+}
+
+Result<Released> Engine::release(SessionId id) {
+    if (state_->judged != id || id.index == UINT32_MAX) {
+        return fail("only a session whose request waits for its answer can be given away");
+    }
+    return state_->give_away(*state_->find(id));
+}
+
 void Engine::accept(SessionId id, std::string_view subprotocol, std::uint64_t tag) {
     if (Session* session = state_->find(id)) state_->accept(*session, subprotocol, tag);
 }
@@ -339,17 +361,11 @@ void Engine::ping(SessionId id) {
 }
 
 void Engine::pause(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || session->is_paused) return;
-    session->is_paused = true;
-    if (!session->is_throttled) state_->loop.pause(session->stream);
+    if (Session* session = state_->find(id)) state_->pause(*session);
 }
 
 void Engine::resume(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || !session->is_paused) return;
-    session->is_paused = false;
-    if (!session->is_throttled) state_->loop.resume(session->stream);
+    if (Session* session = state_->find(id)) state_->resume(*session);
 }
 
 bool Engine::is_open(SessionId id) const {
@@ -386,6 +402,7 @@ void Engine::check_invariants() const {
         WSPOOL_ASSERT(session.phase != Phase::released || session.outbox == nullptr);
         WSPOOL_ASSERT(session.phase != Phase::released || !session.timer.is_linked());
         WSPOOL_ASSERT(session.phase == Phase::released || session.timer.is_linked());
+        WSPOOL_ASSERT(!session.is_paused || (session.phase == Phase::open && session.extra));
         if (session.outbox == nullptr) continue;
         session.outbox->check_invariants();
         WSPOOL_ASSERT(!session.outbox->empty());

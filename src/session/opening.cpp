@@ -35,6 +35,30 @@ std::uint32_t Engine::State::make_session(io::StreamId stream, bool is_client, P
     return index;
 }
 
+Result<SessionId> Engine::State::adopt(int fd, ByteView bytes) {
+    const auto stream = loop.adopt(fd, 0);
+    if (!stream) return tl::unexpected(stream.error());
+    Session& session = sessions[make_session(*stream, false, Phase::request)];
+    if (!bytes.empty()) {
+        extra(session).head.append(bytes);
+        note_unread(session);
+    }
+    return id_of(session);
+}
+
+Result<Released> Engine::State::give_away(Session& session) {
+    WSPOOL_ASSERT(session.phase == Phase::judging && session.outbox == nullptr);
+    const auto fd = loop.release(session.stream);
+    if (!fd) return tl::unexpected(fd.error());
+    Released result;
+    result.fd = *fd;
+    result.bytes.append(judged_bytes);
+    judged = SessionId{};
+    if (session.extra) judged_head = std::move(session.extra->head);
+    forget(session);
+    return result;
+}
+
 bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event& event) {
     ByteBuffer* held =
         session.extra && !session.extra->head.empty() ? &session.extra->head : nullptr;
@@ -55,6 +79,7 @@ bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event
         refuse(session, refused->status, refused->message, reject_reason(refused->reason), {});
         return false;
     }
+    judged_bytes = head;
     behind_head = head.subspan(std::get<http::RequestHead>(parsed).size);
     return judge_request(session, event);
 }
