@@ -32,8 +32,8 @@ void Engine::State::wait(Instant deadline) {
     flush();
     foreign_short_sends.clear();
     const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
-                          !client_failures.empty() || !released.empty() || !abandoned.empty() ||
-                          !resumed.empty();
+                          !client_failures.empty() || !released.empty() || !unread.empty() ||
+                          !abandoned.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
@@ -41,7 +41,7 @@ void Engine::State::wait(Instant deadline) {
     }
     loop.wait(deadline);
     tick = tick_of(loop.now());
-    timers_ran = false;
+    has_chores = true;
     settle();
     release_arenas();
     ++turn;
@@ -88,18 +88,8 @@ bool Engine::State::next(Event& event) {
             released.pop_front();
             return true;
         }
-        if (!abandoned.empty()) {
-            event.kind = EventKind::abandoned;
-            event.session = abandoned.front();
-            abandoned.pop_front();
-            return true;
-        }
-        if (!resumed.empty()) {
-            if (take_held()) continue;
-        }
-        if (!timers_ran) {
-            timers_ran = true;
-            wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+        if (has_chores) {
+            if (do_chores(event)) return true;
             continue;
         }
         if (unflushed > unflushed_max) return false;
@@ -107,6 +97,25 @@ bool Engine::State::next(Event& event) {
         if (!loop.next_event(io_event)) return false;
         if (on_loop_event(io_event, event)) return true;
     }
+}
+
+// What waits for no event: openings that need no answer any more, bytes that were received already,
+// then what is due.
+bool Engine::State::do_chores(Event& event) {
+    if (!abandoned.empty()) {
+        event.kind = EventKind::abandoned;
+        event.session = abandoned.front();
+        abandoned.pop_front();
+        return true;
+    }
+    if (!unread.empty()) {
+        const SessionId id = unread.front();
+        unread.pop_front();
+        return read_unread(id, event);
+    }
+    has_chores = false;
+    wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+    return false;
 }
 
 bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
@@ -291,6 +300,17 @@ std::span<const io::ShortSend> Engine::foreign_short_sends() const {
     return state_->foreign_short_sends;
 }
 
+Result<SessionId> Engine::adopt(int fd, ByteView bytes) {
+    return state_->adopt(fd, bytes);
+}
+
+Result<Released> Engine::release(SessionId id) {
+    if (state_->judged != id || id.index == UINT32_MAX) {
+        return fail("only a session whose request waits for its answer can be given away");
+    }
+    return state_->give_away(*state_->find(id));
+}
+
 void Engine::accept(SessionId id, std::string_view subprotocol, std::uint64_t tag) {
     if (Session* session = state_->find(id)) state_->accept(*session, subprotocol, tag);
 }
@@ -407,6 +427,7 @@ void Engine::check_invariants() const {
         WSPOOL_ASSERT(session.phase != Phase::released || session.outbox == nullptr);
         WSPOOL_ASSERT(session.phase != Phase::released || !session.timer.is_linked());
         WSPOOL_ASSERT(session.phase == Phase::released || session.timer.is_linked());
+        WSPOOL_ASSERT(!session.is_paused || (session.phase == Phase::open && session.extra));
         if (session.outbox == nullptr) continue;
         session.outbox->check_invariants();
         WSPOOL_ASSERT(!session.outbox->empty());

@@ -95,6 +95,12 @@ enum class SendOutcome : std::uint8_t {
 
 struct Block;
 
+// A connection on its way to another process (R44): Engine::release() gives it, adopt() takes it.
+struct Released {
+    int fd = -1;       // the receiver's of this, to pass on or to close
+    ByteBuffer bytes;  // all that was read of it: the request's head, and what came behind
+};
+
 // One message encoded once for many receivers: see Engine::frame() and Engine::send_frame(). A copy
 // for receivers that negotiated compression is made when the first of them comes.
 struct Frame {
@@ -129,6 +135,10 @@ class Engine {
     // Accepts from a socket that another process opened and keeps. An error leaves it to the
     // caller.
     [[nodiscard]] Result<io::Address> listen_on(int fd, const io::TlsServer* tls = nullptr);
+    // Goes on with a connection that was released elsewhere, as if it had been accepted here and
+    // `bytes` had been received: `opening` follows in this turn. An error leaves the descriptor to
+    // the caller.
+    [[nodiscard]] Result<SessionId> adopt(int fd, ByteView bytes);
     // Connects as a client; `opened` or `failed` follows. `options` ask for TLS (on a TlsLoop); the
     // name to verify is theirs, the Host header the handshake's.
     [[nodiscard]] Result<SessionId> connect(const io::Address& address,
@@ -157,6 +167,9 @@ class Engine {
                 std::string_view body,
                 metrics::RejectReason reason,
                 std::string_view headers = {});
+    // Gives the connection away unanswered, and forgets it. Over TLS it cannot be: an error, and
+    // the session still waits for its answer.
+    [[nodiscard]] Result<Released> release(SessionId session);
     // For what is no refusal: 200 on /healthz. Closes after the answer.
     void answer(SessionId session,
                 int status,
@@ -186,8 +199,9 @@ class Engine {
     void abort(SessionId session);
     // Asks an open session for a sign of life: `pong` follows, or the session ends.
     void ping(SessionId session);
-    // Stops and restarts reading one session: no message of it is reported until then, not even one
-    // that came along with the last (the socket then fills up). A session that closes reads on.
+    // Stops and restarts reading one open session (the socket then fills up): no message of it
+    // comes in between, not even one that was received already. Its clocks for pings and unfinished
+    // messages stand still; a close() reads on.
     void pause(SessionId session);
     void resume(SessionId session);
 

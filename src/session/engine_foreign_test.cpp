@@ -172,6 +172,91 @@ TEST_P(EngineForeign, HandsOutWhatBefallsStreamsOfOthersAndTheirShortSends) {
     ASSERT_TRUE(run_until([&] { return kinds.back() == io::EventKind::ended; }, process));
 }
 
+// ---- from engine to engine (R44)
+
+// However the client's bytes come: the second engine sees what the first one would have seen.
+TEST_P(EngineForeign, AConnectionThatWasReleasedUnansweredGoesOnInAnotherEngine) {
+    const bool holds = rc::check([&] {
+        Process first(GetParam());
+        Process second(GetParam());
+        const auto address = first.engine.listen(*io::parse_address("127.0.0.1:0"));
+        RC_ASSERT(address.has_value());
+        std::optional<Released> on_its_way;
+        first.on_event = [&](const Event& event) {
+            RC_ASSERT(event.kind == EventKind::opening);
+            auto released = first.engine.release(event.session);
+            RC_ASSERT(released.has_value());
+            RC_ASSERT(event.request->target == "/way?x=1");
+            on_its_way = std::move(*released);
+        };
+        std::string rest(upgrade_request);
+        for (const std::string_view text : {"one", "two", "three"}) rest += masked_text(text);
+        Client client(GetParam(), *address);
+        RC_ASSERT(run_until([&] { return client.is_connected; }, client));
+        const auto say_some = [&] {
+            const std::size_t size = *rc::gen::inRange<std::size_t>(1, rest.size() + 1);
+            client.text = rest.substr(0, size);
+            rest.erase(0, size);
+        };
+        RC_ASSERT(run_until(
+            [&] {
+                if (!on_its_way && !rest.empty()) say_some();
+                return on_its_way.has_value();
+            },
+            client,
+            first));
+        RC_ASSERT(first.engine.session_count() == 0u);
+        const int fd = on_its_way->fd;
+        const auto adopted = second.engine.adopt(fd, on_its_way->bytes.view());
+        RC_ASSERT(adopted.has_value());
+        on_its_way.reset();  // the engine has its own copy
+        RC_ASSERT(run_until(
+            [&] {
+                if (!rest.empty()) say_some();
+                return client.was_told("\x81\x05three");
+            },
+            client,
+            second,
+            first));
+        RC_ASSERT(second.targets == std::vector<std::string>{"/way?x=1"});
+        RC_ASSERT(second.messages == (std::vector<std::string>{"one", "two", "three"}));
+        RC_ASSERT(second.session == *adopted);
+        RC_ASSERT(first.counters.connections_opened == 0u);
+        RC_ASSERT(second.counters.connections == 1u);
+        RC_ASSERT(!client.has_ended);
+    });
+    EXPECT_TRUE(holds);
+}
+
+TEST_P(EngineForeign, OnlyWhoWaitsForAnAnswerIsReleased) {
+    Process process(GetParam());
+    const auto address = process.engine.listen(*io::parse_address("127.0.0.1:0"));
+    ASSERT_TRUE(address);
+    Client client(GetParam(), *address);
+    client.text = std::string(upgrade_request) + masked_text("hello");
+    ASSERT_TRUE(run_until([&] { return !process.messages.empty(); }, process, client));
+    EXPECT_FALSE(process.engine.release(process.session));
+    EXPECT_FALSE(process.engine.release(SessionId{}));
+    EXPECT_TRUE(process.engine.is_open(process.session));
+}
+
+TEST_P(EngineForeign, AnAdoptedConnectionWithoutItsRequestHasTheTimeOfAnAcceptedOne) {
+    EngineOptions options;
+    options.handshake_timeout = std::chrono::milliseconds(50);
+    Process process(GetParam(), options);
+    const auto ends = io::make_socket_pair(io::PairKind::stream).value();
+    ASSERT_TRUE(process.engine.adopt(ends[0], as_bytes("GET / HT")));
+    const io::StreamId peer = process.loop->adopt(ends[1], foreign).value();
+    std::string answer;
+    process.on_event = [&](const Event& event) {
+        if (event.kind != EventKind::stream) return;
+        if (event.stream->kind == io::EventKind::received) answer += as_text(event.stream->bytes);
+        if (event.stream->kind == io::EventKind::ended) process.loop->close(peer);
+    };
+    ASSERT_TRUE(run_until([&] { return process.engine.session_count() == 0; }, process));
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 408");
+}
+
 INSTANTIATE_TEST_SUITE_P(Loops,
                          EngineForeign,
                          testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),

@@ -52,9 +52,10 @@ struct Extra {
     std::unique_ptr<ws::Inflater> inflater;  // of a peer that keeps its compression context
     ByteBuffer pong;                         // the one pong that waits while blocked
     bool has_pong = false;
-    ByteBuffer held;            // came along with a message after which the caller paused
-    std::string response;       // the 101 of a deferred opening, until it is decided
     std::size_t discarded = 0;  // bytes read while lingering
+    ByteBuffer unread;          // received before the session was paused, not looked at yet
+    Tick paused_since = 0;
+    std::string response;  // the 101 of a deferred opening, until it is decided
 };
 
 struct Session {
@@ -104,6 +105,7 @@ struct Engine::State {
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);
     bool on_other_event(const io::Event& io_event, Event& event);
+    bool do_chores(Event& event);
     bool on_received(Session& session, MutableBytes bytes, Event& event);
 
     // ---- opening.cpp: handshakes
@@ -113,6 +115,8 @@ struct Engine::State {
     bool on_connected(Session& session, Event& event);
     bool fail_client(Session& session, std::string sentence, Event& event);
     std::uint32_t make_session(io::StreamId stream, bool is_client, Phase phase);
+    Result<SessionId> adopt(int fd, ByteView bytes);
+    Result<Released> give_away(Session& session);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
     void defer(Session& session, std::string_view subprotocol);
     void prepare_connection(Session& session);
@@ -133,7 +137,9 @@ struct Engine::State {
     void set_input(Session& session, MutableBytes bytes);
     void pause(Session& session);
     void resume(Session& session);
-    [[nodiscard]] bool take_held();
+    void note_unread(Session& session);
+    bool read_unread(SessionId id, Event& event);
+    static void drop_spent_extra(Session& session);
 
     // ---- writing.cpp: frames out
     SendOutcome send(Session& session, ws::Opcode opcode, std::span<const ByteView> pieces);
@@ -187,6 +193,7 @@ struct Engine::State {
     void linger(Session& session, bool shuts_write);
     void finish_lingering(Session& session);
     void release(Session& session, io::CloseMode mode);
+    void forget(Session& session);
     void arm(Session& session);
     [[nodiscard]] Tick next_due(const Session& session) const;
     void on_deadline(std::uint32_t index);
@@ -222,7 +229,7 @@ struct Engine::State {
     TimerWheel<NodeOf> wheel;
     Tick tick = 0;
     std::vector<std::pair<std::uint64_t, io::StreamId>> watches;  // by tag
-    bool timers_ran = true;
+    bool has_chores = false;  // timers to be run, or `unread`
     Prng jitter;
 
     ws::Codec codec;
@@ -261,8 +268,8 @@ struct Engine::State {
     // The bytes that are being read.
     SessionId reading;
     MutableBytes input;
-    std::deque<SessionId> resumed;  // sessions with held bytes to be read
-    ByteBuffer resumed_input;       // what `input` lies in, of the one that is read
+    std::deque<SessionId> unread;  // with bytes to be read before anything new is received
+    ByteBuffer unread_input;       // `input`, where it was such
 
     struct Closed {
         SessionId session;
@@ -279,11 +286,11 @@ struct Engine::State {
         std::string sentence;
     };
     std::deque<ClientFailure> client_failures;
-    struct Released {
+    struct Gone {
         SessionId session;
         std::uint64_t tag;
     };
-    std::deque<Released> released;    // to be reported, after what is in `closed`
+    std::deque<Gone> released;        // to be reported, after what is in `closed`
     std::deque<SessionId> abandoned;  // deferred openings, to be reported
 
     std::vector<io::ShortSend> foreign_short_sends;
@@ -292,7 +299,8 @@ struct Engine::State {
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;
     SessionId judged;  // the session of the last opening or plain event, until it is answered
-    MutableBytes behind_head;
+    MutableBytes judged_bytes;  // all that was read of it
+    MutableBytes behind_head;   // the part behind the head
     ByteBuffer judged_head;  // of the session accepted last: the event's views still point into it
     std::string text;        // what an event's text points to
 };

@@ -101,6 +101,9 @@ class EngineTest : public testing::TestWithParam<Way> {
     void on_server(const Event& event) {
         switch (event.kind) {
             case EventKind::opening:
+                if (has_tls()) {
+                    EXPECT_FALSE(server_->release(event.session));  // its keys are here
+                }
                 server_->accept(event.session, "", 7);
                 if (pings_at_once_) server_->ping(event.session);
                 server_session_ = event.session;

@@ -35,6 +35,30 @@ std::uint32_t Engine::State::make_session(io::StreamId stream, bool is_client, P
     return index;
 }
 
+Result<SessionId> Engine::State::adopt(int fd, ByteView bytes) {
+    const auto stream = loop.adopt(fd, 0);
+    if (!stream) return tl::unexpected(stream.error());
+    Session& session = sessions[make_session(*stream, false, Phase::request)];
+    if (!bytes.empty()) {
+        extra(session).head.append(bytes);
+        note_unread(session);
+    }
+    return id_of(session);
+}
+
+Result<Released> Engine::State::give_away(Session& session) {
+    WSPOOL_ASSERT(session.phase == Phase::judging && session.outbox == nullptr);
+    const auto fd = loop.release(session.stream);
+    if (!fd) return tl::unexpected(fd.error());
+    Released result;
+    result.fd = *fd;
+    result.bytes.append(judged_bytes);
+    judged = SessionId{};
+    if (session.extra) judged_head = std::move(session.extra->head);
+    forget(session);
+    return result;
+}
+
 bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event& event) {
     ByteBuffer* held =
         session.extra && !session.extra->head.empty() ? &session.extra->head : nullptr;
@@ -55,6 +79,7 @@ bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event
         refuse(session, refused->status, refused->message, reject_reason(refused->reason), {});
         return false;
     }
+    judged_bytes = head;
     behind_head = head.subspan(std::get<http::RequestHead>(parsed).size);
     return judge_request(session, event);
 }
@@ -98,8 +123,9 @@ void Engine::State::defer(Session& session, std::string_view subprotocol) {
     judged = SessionId{};
     prepare_connection(session);
     Extra& more = extra(session);
-    more.held.append(behind_head);
+    more.unread.append(behind_head);
     more.response = ws::make_upgrade_response(upgrade, subprotocol);
+    more.paused_since = tick;
     judged_head = std::move(more.head);
     session.is_paused = true;
     loop.pause(session.stream);
@@ -110,6 +136,7 @@ void Engine::State::accept(Session& session, std::string_view subprotocol, std::
     const bool was_deferred = session.extra && !session.extra->response.empty();
     if (was_deferred) {
         push_raw(session, session.extra->response);
+        session.extra->response = {};
     } else {
         judged = SessionId{};
         push_raw(session, ws::make_upgrade_response(upgrade, subprotocol));
@@ -122,11 +149,12 @@ void Engine::State::accept(Session& session, std::string_view subprotocol, std::
     change_phase(session, Phase::open);
     session.control_tokens = static_cast<std::uint16_t>(options.control_frames_burst * 256);
     session.control_at = tick;
-    arm(session);
     if (was_deferred) {
-        session.extra->response = {};
         resume(session);
-    } else if (!behind_head.empty()) {
+        return;
+    }
+    arm(session);
+    if (!behind_head.empty()) {
         set_input(session, behind_head);
     } else if (session.extra) {
         judged_head = std::move(session.extra->head);

@@ -1,5 +1,5 @@
-// Sessions that the caller lets wait: paused ones, of which nothing more is reported, and openings
-// that are decided in a later turn. Against raw streams over loopback, both of the kernel's loops.
+// Openings that are decided in a later turn, against raw streams over loopback, on both of the
+// kernel's loops.
 #include "session/engine.h"
 #include "ws/frame.h"
 #include "ws/mask.h"
@@ -31,7 +31,7 @@ std::string masked_text(std::string payload) {
     return std::string(as_text({head.data(), size})) + payload;
 }
 
-class WaitingTest : public testing::TestWithParam<io::LoopChoice> {
+class DeferTest : public testing::TestWithParam<io::LoopChoice> {
   protected:
     void start(const EngineOptions& options = {}) {
         loop_ = std::move(io::make_loop({GetParam(), {}})->loop);
@@ -67,19 +67,12 @@ class WaitingTest : public testing::TestWithParam<io::LoopChoice> {
     void on_engine(const Event& event) {
         if (event.kind == EventKind::opening) {
             session_ = event.session;
-            if (defers_) {
-                engine_->defer(event.session, "chosen");
-            } else {
-                engine_->accept(event.session, "", 0);
-            }
+            engine_->defer(event.session, "chosen");
         } else if (event.kind == EventKind::message) {
             messages_.emplace_back(as_text(event.payload));
-            if (pauses_) engine_->pause(event.session);
         } else if (event.kind == EventKind::abandoned) {
             EXPECT_EQ(event.session, session_);
             ++abandoned_;
-        } else if (event.kind == EventKind::closed) {
-            ++closed_;
         }
     }
 
@@ -98,54 +91,11 @@ class WaitingTest : public testing::TestWithParam<io::LoopChoice> {
     std::string behind_, heard_;
     std::deque<std::string> said_;
     std::vector<std::string> messages_;
-    bool defers_ = false, pauses_ = false;
-    int abandoned_ = 0, closed_ = 0;
+    int abandoned_ = 0;
 };
 
-TEST_P(WaitingTest, APausedSessionReportsNothingThatCameAlong) {
-    behind_ = masked_text("1") + masked_text("2") + masked_text("3") + masked_text("4");
-    pauses_ = true;
-    start();
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 1; }));
-    run_idle();
-    EXPECT_EQ(messages_.size(), 1u);
-    engine_->resume(session_);
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 2; }));
-    run_idle();
-    EXPECT_EQ(messages_.size(), 2u);
-    pauses_ = false;
-    engine_->resume(session_);
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 4; }));
-    EXPECT_EQ(messages_, (std::vector<std::string>{"1", "2", "3", "4"}));
-}
-
-TEST_P(WaitingTest, PartsOfAHeldMessageFindTogether) {
-    const std::string second = masked_text("second");
-    behind_ = masked_text("first") + second.substr(0, 3);
-    pauses_ = true;
-    start();
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 1; }));
-    say(second.substr(3));
-    run_idle();
-    engine_->resume(session_);
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 2; }));
-    EXPECT_EQ(messages_[1], "second");
-}
-
-TEST_P(WaitingTest, APausedSessionThatIsClosedReadsOnForThePeersClose) {
-    behind_ = masked_text("1") + std::string("\x88\x80\x01\x02\x03\x04", 6);
-    pauses_ = true;
-    start();
-    ASSERT_TRUE(run_until([&] { return messages_.size() == 1; }));
-    engine_->close(session_, ws::CloseCode::normal, "", metrics::CloseReason::drained);
-    ASSERT_TRUE(run_until([&] { return closed_ == 1; }));
-    ASSERT_TRUE(run_until([&] { return heard_.find("\x88") != std::string::npos; }));
-    EXPECT_EQ(counters_.close_timeouts, 0u);
-}
-
-TEST_P(WaitingTest, ADeferredOpeningIsAcceptedLaterAndThenReadOn) {
+TEST_P(DeferTest, ADeferredOpeningIsAcceptedLaterAndThenReadOn) {
     behind_ = masked_text("early");
-    defers_ = true;
     start();
     ASSERT_TRUE(run_until([&] { return session_.index != UINT32_MAX; }));
     run_idle();
@@ -160,8 +110,7 @@ TEST_P(WaitingTest, ADeferredOpeningIsAcceptedLaterAndThenReadOn) {
     EXPECT_EQ(abandoned_, 0);
 }
 
-TEST_P(WaitingTest, ADeferredOpeningIsRefusedLater) {
-    defers_ = true;
+TEST_P(DeferTest, ADeferredOpeningIsRefusedLater) {
     start();
     ASSERT_TRUE(run_until([&] { return session_.index != UINT32_MAX; }));
     engine_->refuse(session_, 409, "taken\n", metrics::RejectReason::duplicate_id);
@@ -169,8 +118,7 @@ TEST_P(WaitingTest, ADeferredOpeningIsRefusedLater) {
     EXPECT_NE(heard_.find(" 409 "), std::string::npos);
 }
 
-TEST_P(WaitingTest, ADeferredOpeningIsAbandonedWhenItsClientIsGone) {
-    defers_ = true;
+TEST_P(DeferTest, ADeferredOpeningIsAbandonedWhenItsClientIsGone) {
     start();
     ASSERT_TRUE(run_until([&] { return session_.index != UINT32_MAX; }));
     peer_loop_->close(peer_, io::CloseMode::reset);
@@ -179,8 +127,7 @@ TEST_P(WaitingTest, ADeferredOpeningIsAbandonedWhenItsClientIsGone) {
     EXPECT_EQ(counters_.connections, 0u);
 }
 
-TEST_P(WaitingTest, ADeferredOpeningIsNotDeferredForEver) {
-    defers_ = true;
+TEST_P(DeferTest, ADeferredOpeningIsNotDeferredForEver) {
     EngineOptions options;
     options.handshake_timeout = std::chrono::milliseconds(100);
     start(options);
@@ -189,7 +136,7 @@ TEST_P(WaitingTest, ADeferredOpeningIsNotDeferredForEver) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Loops,
-                         WaitingTest,
+                         DeferTest,
                          testing::Values(io::LoopChoice::uring, io::LoopChoice::epoll),
                          [](const auto& choice) {
                              return choice.param == io::LoopChoice::uring ? "uring" : "epoll";
