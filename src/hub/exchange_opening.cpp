@@ -141,6 +141,7 @@ void Exchange::State::open(Instant now) {
     merge_names(merge);
     merge.opened = ++home.s;
     log_merged(merge, now);
+    home.opening = home.s;
     send_opened(merge);
     send_missing(merge);
     // R29, and what was sent with it: the entries have new numbers here and old ones in the logs
@@ -148,8 +149,9 @@ void Exchange::State::open(Instant now) {
     for (const auto& peer : peers) {
         if (peer->incarnation == 0 || !peer->has_announced) continue;
         peer->opening = peer->sent;
-        if (!options.plant.open_ack) home.is_held = true;
+        home.is_held = !options.plant.open_ack;
     }
+    update_stable(now);  // with nobody to wait for, all of it is stable
     serve_resends(merge, now);
     home.announcements.clear();
     update_stable(now);

@@ -126,6 +126,7 @@ struct Home {
     bool is_held = false;      // R29: S waits for the opening
     std::size_t peer_count = 0;
     Instant opened_at{};
+    std::uint64_t opening = 0;  // the last s given to what the merge found
     std::deque<LogEntry> log;            // above S, whoever published
     std::vector<std::uint32_t> waiting;  // names with joins or registers that wait for S
     std::vector<Announcement> announcements;

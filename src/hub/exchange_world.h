@@ -14,6 +14,7 @@
 #include "wire/records.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -29,7 +30,7 @@ struct WorldOptions {
     std::size_t workers = 3;
     std::size_t groups = 3;
     std::size_t ids = 4;
-    std::size_t steps = 400;
+    std::size_t steps = 1500;
     std::size_t crashes = 3;
     DuplicateId duplicate_id = DuplicateId::replace;
     std::uint32_t history = 8;
@@ -44,6 +45,7 @@ class World {
         key_ = {random_.next(), random_.next()};
         nodes_.resize(static_cast<std::size_t>(options.workers));
         crashes_left_ = options.crashes;
+        draw_weights();
         for (std::size_t index = 0; index < options.workers; ++index) start_node(index);
     }
 
@@ -88,6 +90,7 @@ class World {
         bool is_evicted = false;
         bool saw_holder = false;
         std::optional<Position> since;
+        Stay remembered;
         std::string joining;
         bool has_offsets = true;
         std::map<std::string, Stay> groups;
@@ -170,25 +173,35 @@ class World {
         drain(index);
     }
 
+    // The process may end anywhere in a turn, also while it writes; and a link holds no more than
+    // its capacity, the rest lay in an outbox.
     void crash(std::size_t index) {
         Node& node = nodes_[index];
         const wire::Incarnation dead = node.incarnation;
-        const bool leaves_half = random_.chance(0.5);
+        const bool is_writing = random_.chance(0.7);
+        if (is_writing) {
+            node.exchange->flush(now_);
+            drain(index);
+        }
         for (std::size_t other = 0; other < options_.workers; ++other) {
             if (other == index || !is_alive(other)) continue;
             const wire::Incarnation peer = nodes_[other].incarnation;
             Link& link = links_[{dead, peer}];
-            std::vector<std::string> left = take_outgoing(node, peer);
-            if (leaves_half && !left.empty()) {
-                left.resize(below(left.size() + 1));
-                for (std::string& record : left) link.records.push_back(std::move(record));
+            const std::size_t written = std::min(link.records.size(), link_capacity_);
+            if (is_writing) {
+                for (std::string& record : take_outgoing(node, peer)) {
+                    link.records.push_back(std::move(record));
+                }
             }
+            const std::size_t fits = std::min(link.records.size(), link_capacity_);
+            link.records.resize(written + below(fits - written + 1));
             link.has_ended = true;
         }
         std::erase_if(links_, [&](const auto& entry) { return entry.first.second == dead; });
         for (const auto& [session, connection] : node.connections) {
             lose_connection(connections_[connection]);
         }
+        openings += node.exchange->figures().openings_total;
         node = Node{};
     }
 
@@ -234,11 +247,11 @@ class World {
         check_bounds(index);
     }
 
-    // R60, R62: what is unstable holds window of those who published it.
+    // R60, R62: what is unstable holds window of those who published it; a home's own publishers
+    // get theirs back before the receivers hear of it.
     void check_bounds(std::size_t index) {
         const std::size_t processes = last_incarnation_;
-        const std::size_t bound =
-            processes * options_.window_records * static_cast<std::size_t>(options_.workers + 1);
+        const std::size_t bound = 2 * processes * options_.window_records * options_.workers;
         if (nodes_[index].exchange->figures().log_records > bound) {
             fail_with("R60: more unstable messages than all windows allow");
         }
@@ -330,6 +343,7 @@ class World {
         auto& memory = memory_[connection.client];
         if (memory.count(group) != 0 && random_.chance(0.8)) {
             connection.since = memory[group].position;
+            connection.remembered = memory[group];
             request.since = connection.since;
         }
         connection.joining = group;
@@ -353,7 +367,7 @@ class World {
         stay.position = position;
         stay.from = next_message();
         if (connection.since && is_recovered) {
-            stay = memory_[connection.client][connection.joining];
+            stay = connection.remembered;
             ++recovered;
             if (stay.position != position) fail_with("R18: recovered from elsewhere");
         }
@@ -573,42 +587,105 @@ class World {
 
     // ---------------------------------------------------------------------------------- steps
 
+    // What happens how often differs from seed to seed, so that each reaches states of its own.
+    void draw_weights() {
+        crash_chance_ = 0.001 * static_cast<double>(1 + below(8));
+        static constexpr std::array<std::size_t, 4> capacities = {1, 3, 10, 1000};
+        link_capacity_ = capacities[below(capacities.size())];
+        is_lagging_.assign(options_.workers * options_.workers, false);
+        for (std::size_t i = 0; i < is_lagging_.size(); ++i) is_lagging_[i] = random_.chance(0.2);
+        thaw_chance_ = random_.chance(0.5) ? 0.2 : 0.01;
+        for (std::size_t& weight : weights_) weight = 1 + below(12);
+        for (std::size_t& weight : client_weights_) weight = 1 + below(10);
+    }
+
+    template <std::size_t count>
+    [[nodiscard]] std::size_t draw(const std::array<std::size_t, count>& weights) {
+        std::size_t sum = 0;
+        for (const std::size_t weight : weights) sum += weight;
+        std::size_t left = below(sum);
+        std::size_t at = 0;
+        while (left >= weights[at]) left -= weights[at++];
+        return at;
+    }
+
     void step() {
         now_ += std::chrono::microseconds(below(2000));
         const std::size_t index = below(nodes_.size());
-        const std::size_t what = below(100);
-        if (what < 2) {
-            if (crashes_left_ > 0 && is_alive(index)) {
-                --crashes_left_;
-                crash(index);
-            }
-        } else if (what < 4) {
-            if (options_.freezes && is_alive(index)) {
-                nodes_[index].is_frozen = !nodes_[index].is_frozen;
-            }
-        } else if (what < 10) {
-            if (!is_alive(index)) start_node(index);
-        } else if (runs(index)) {
-            step_node(index, what);
+        if (!is_alive(index)) {
+            if (!random_.chance(0.3)) return;
+            start_node(index);
+            latest_ = index;
+            return;
+        }
+        Node& node = nodes_[index];
+        if (node.is_frozen) {
+            node.is_frozen = !random_.chance(thaw_chance_);
+            return;
+        }
+        if (options_.freezes && random_.chance(0.005)) {
+            node.is_frozen = true;
+            return;
+        }
+        // Two deaths in a row are where old and new numbers meet (R29).
+        const bool is_latest = index == latest_ && openings > 0;
+        if (crashes_left_ > 0 && random_.chance(is_latest ? crash_chance_ * 5 : crash_chance_)) {
+            --crashes_left_;
+            crash(index);
+            return;
+        }
+        step_node(index);
+    }
+
+    void step_node(std::size_t index) {
+        Node& node = nodes_[index];
+        switch (draw(weights_)) {
+            case 0:
+                hear_master(index);
+                return;
+            case 1:
+            case 2:
+            case 3:
+                read_some(index, 1 + below(4));
+                return;
+            case 4:
+            case 5:
+                end_turn(index);
+                return;
+            case 6:
+                node.exchange->on_time(now_);
+                drain(index);
+                return;
+            case 8:
+                whole_turn(index);
+                return;
+            case 7:
+                if (node.connections.size() < 6 || random_.chance(0.1)) connect(index);
+                return;
+            default:
+                step_client(index);
         }
     }
 
-    void step_node(std::size_t index, std::size_t what) {
+    void whole_turn(std::size_t index) {
         Node& node = nodes_[index];
-        if (what < 15) {
-            hear_master(index);
-        } else if (what < 40) {
-            read_some(index, 1 + below(4));
-        } else if (what < 60) {
-            end_turn(index);
-        } else if (what < 63) {
-            node.exchange->on_time(now_);
-            drain(index);
-        } else if (what < 70) {
-            connect(index);
-        } else {
-            step_client(index);
+        while (!node.master.empty()) hear_master(index);
+        const std::set<wire::Incarnation> peers = node.peers;
+        for (const wire::Incarnation peer : peers) {
+            if (!is_calm_ && lags(peer, index)) continue;
+            while (fault.empty() && read_link(peer, index)) {
+            }
         }
+        node.exchange->on_time(now_);
+        drain(index);
+        end_turn(index);
+    }
+
+    [[nodiscard]] bool lags(wire::Incarnation from, std::size_t index) {
+        std::size_t writer = 0;
+        while (writer < nodes_.size() && nodes_[writer].incarnation != from) ++writer;
+        if (writer == nodes_.size()) return random_.chance(0.5);
+        return is_lagging_[index * options_.workers + writer] && random_.chance(0.95);
     }
 
     void read_some(std::size_t index, std::size_t count) {
@@ -616,6 +693,7 @@ class World {
         if (peers.empty()) return;
         auto at = peers.begin();
         std::advance(at, below(peers.size()));
+        if (lags(*at, index)) return;
         while (count-- > 0 && read_link(*at, index)) {
         }
     }
@@ -626,30 +704,37 @@ class World {
         auto at = here.begin();
         std::advance(at, below(here.size()));
         Connection& connection = connections_[at->second];
-        const std::size_t what = below(20);
-        if (connection.is_evicted || what == 0) {
+        if (connection.is_evicted || random_.chance(0.02)) {
             close(connection);
             drain(index);
             return;
         }
         if (connection.life != Life::open || connection.is_paused || connection.is_joining) return;
         const std::string group = group_name(below(options_.groups));
-        if (what < 6) {
-            join(connection, group);
-        } else if (what < 8) {
-            if (connection.groups.erase(group) != 0 &&
-                !nodes_[index].exchange->leave(connection.session, group, now_)) {
-                fail_with("left a group twice");
-            }
-            drain(index);
-        } else {
-            publish(connection, what < 11);
+        switch (draw(client_weights_)) {
+            case 0:
+            case 1:
+                join(connection, group);
+                return;
+            case 2:
+                if (connection.groups.erase(group) != 0 &&
+                    !nodes_[index].exchange->leave(connection.session, group, now_)) {
+                    fail_with("left a group twice");
+                }
+                drain(index);
+                return;
+            case 3:
+                publish(connection, true);
+                return;
+            default:
+                publish(connection, false);
         }
     }
 
     // ----------------------------------------------------------------------------------- at rest
 
     void calm() {
+        is_calm_ = true;
         for (std::size_t index = 0; index < options_.workers; ++index) {
             if (is_alive(index) && nodes_[index].is_frozen) crash(index);  // the health check
         }
@@ -667,16 +752,8 @@ class World {
         for (std::size_t round = 0; round < 400 && fault.empty(); ++round) {
             now_ += std::chrono::milliseconds(1);
             for (std::size_t index = 0; index < options_.workers; ++index) {
-                while (!nodes_[index].master.empty()) hear_master(index);
-                const std::set<wire::Incarnation> peers = nodes_[index].peers;
-                for (const wire::Incarnation peer : peers) {
-                    while (fault.empty() && read_link(peer, index)) {
-                    }
-                }
-                nodes_[index].exchange->on_time(now_);
-                drain(index);
                 close_evicted(index);
-                end_turn(index);
+                whole_turn(index);
             }
             if (round > 60 && is_quiet()) return;
         }
@@ -818,7 +895,15 @@ class World {
     Prng random_;
     HashKey key_;
     Instant now_{};
+    std::array<std::size_t, 11> weights_{};
+    std::array<std::size_t, 6> client_weights_{};
+    double crash_chance_ = 0;
+    double thaw_chance_ = 0;
+    std::size_t link_capacity_ = 0;  // what of a dead process can still be read
+    std::vector<bool> is_lagging_;   // by reader and writer: links that are read seldom
+    bool is_calm_ = false;
     std::size_t crashes_left_ = 0;
+    std::size_t latest_ = 0;  // the node that was started last
     wire::Incarnation last_incarnation_ = 0;
     std::vector<Node> nodes_;
     std::map<std::pair<wire::Incarnation, wire::Incarnation>, Link> links_;
