@@ -133,6 +133,10 @@ METHOD = """\
 * **One load generator** for all (`bench/load`): messages are encoded beforehand, the messages in flight of a
   connection leave in one write, the answers are counted by their bytes, and the first ones are compared with
   what they must be. "16 in flight": 16 are written, all 16 answers awaited, then the next 16.
+* **Members acknowledge alike.** Who joined by a message of its own delays its acknowledgements (TCP's interactive
+  mode), and on loopback the kernel then sends and handles them on the server's core: 6–8 % of a fan-out, and
+  only for servers that members speak to. The members of every wire are therefore put in one state
+  (`TCP_QUICKACK`, once, after they joined).
 * **The raw peers** speak no WebSocket. They move as many bytes as the others and parse nothing: they are the
   limit. *epoll* is the plain way (epoll, recv, send at once); *io_uring* uses the loop that wspool uses
   (poll, recv, one batch of sends with the wait), written separately in `bench/`.

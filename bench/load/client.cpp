@@ -99,6 +99,14 @@ bool is_upgraded(std::string_view answer) {
     return true;
 }
 
+// Whoever spoke last delays its acknowledgements, and the kernel then sends and handles them in the
+// time of the server, on its core. Members that joined by a message would burden their server so,
+// and others not: all are put in the same state.
+void acknowledge_at_once(int fd) {
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 bool is_one_frame(std::string_view bytes) {
     if (bytes.size() < 2) return false;
     const auto size = static_cast<unsigned char>(bytes[1]);
@@ -145,7 +153,12 @@ void Client::open_batch(std::size_t count, Role role, std::vector<int>& sockets)
             receive_until(sockets[i], "upgrade", is_upgraded);
         }
     }
-    if (wire_ != Wire::json || role != Role::member) return;
+    if (role != Role::member) return;
+    if (wire_ == Wire::json) join(sockets, first);
+    for (std::size_t i = first; i < sockets.size(); ++i) acknowledge_at_once(sockets[i]);
+}
+
+void Client::join(const std::vector<int>& sockets, std::size_t first) {
     // A join is not answered; a ping is, by a pong or by an echo, and not before the join was done.
     for (std::size_t i = first; i < sockets.size(); ++i) {
         send_all(sockets[i], masked_frame(R"({"type":"join","group":"g"})"));

@@ -36,6 +36,7 @@ class Client {
 
   private:
     void open_batch(std::size_t count, Role role, std::vector<int>& sockets);
+    static void join(const std::vector<int>& sockets, std::size_t first);
     [[nodiscard]] int connect_one() const;
     [[nodiscard]] std::string path_of(Role role);
 
