@@ -170,6 +170,11 @@ class Gateway:
 
     # ---- the processes
 
+    def wait_draining(self, workers=1):
+        """Waits until each worker has heard of the drain and refuses newcomers."""
+        for index in range(workers):
+            self.log.wait(lambda line, index=index: f"worker {index} drains" in line)
+
     def children(self):
         """Process ids by the name that ps shows: "worker 0", "control"."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
