@@ -427,7 +427,10 @@ void Engine::check_invariants() const {
         WSPOOL_ASSERT(session.phase != Phase::released || session.outbox == nullptr);
         WSPOOL_ASSERT(session.phase != Phase::released || !session.timer.is_linked());
         WSPOOL_ASSERT(session.phase == Phase::released || session.timer.is_linked());
-        WSPOOL_ASSERT(!session.is_paused || (session.phase == Phase::open && session.extra));
+        // Open ones by the caller's wish, judged ones while they are deferred.
+        WSPOOL_ASSERT(!session.is_paused || session.extra);
+        WSPOOL_ASSERT(!session.is_paused || session.phase == Phase::open ||
+                      session.phase == Phase::judging);
         if (session.outbox == nullptr) continue;
         session.outbox->check_invariants();
         WSPOOL_ASSERT(!session.outbox->empty());
