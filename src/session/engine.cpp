@@ -398,6 +398,11 @@ bool Engine::is_open(SessionId id) const {
     return session != nullptr && session->phase == Phase::open;
 }
 
+bool Engine::is_paused(SessionId id) const {
+    const Session* session = state_->find(id);
+    return session != nullptr && session->is_paused;
+}
+
 std::size_t Engine::session_count() const {
     return state_->pool.used();
 }
