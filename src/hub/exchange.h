@@ -46,6 +46,8 @@
 
 namespace wspool::hub {
 
+inline constexpr std::size_t tag_size_max = 512;
+
 // One message and who of this worker's sessions receives it.
 struct Delivery {
     wire::Kind kind{};
@@ -55,7 +57,7 @@ struct Delivery {
     std::span<const Member> members{};
     std::uint32_t excluded = UINT32_MAX;  // the member that sent it is skipped; else no member's
     ByteView payload{};
-    std::string_view sender_id{};  // empty: nobody's (the control process)
+    std::string_view sender_id{};  // of a direct; empty: nobody's (the control process)
 };
 
 // A message that a member missed.
@@ -69,7 +71,7 @@ struct JoinRequest {
     bool has_offsets = false;
     std::optional<Position> since{};
     std::size_t room = 0;    // payload bytes that may be replayed: what is free in the outbox
-    std::string_view tag{};  // at most 255 bytes
+    std::string_view tag{};  // at most tag_size_max bytes
 };
 
 struct JoinAnswer {
@@ -86,7 +88,7 @@ struct PublishRequest {
     std::string_view name{};  // a group, or an id
     ByteView payload{};
     Session sender{};        // nobody: the control process
-    std::string_view tag{};  // at most 255 bytes; empty: no acknowledgement is wanted
+    std::string_view tag{};  // at most tag_size_max bytes; empty: no acknowledgement is wanted
 };
 
 struct PublishAnswer {

@@ -12,7 +12,7 @@ namespace wspool::hub {
 JoinAnswer Exchange::State::join(Session session, const JoinRequest& request, Instant now) {
     using Outcome = JoinAnswer::Outcome;
     WSPOOL_ASSERT(is_known(session));
-    WSPOOL_ASSERT(request.tag.size() <= wire::name_size_max);
+    WSPOOL_ASSERT(request.tag.size() <= tag_size_max);
     const std::uint64_t hash = hash_of(wire::Space::group, request.group);
     std::uint32_t index = find(wire::Space::group, request.group, hash);
     if (const Membership* membership_here = membership(session, index)) {

@@ -8,7 +8,7 @@
 namespace wspool::hub {
 namespace {
 
-[[nodiscard]] tl::unexpected<Error> nonsense(const char* type) {
+[[nodiscard]] tl::unexpected<Error> no_record(const char* type) {
     return fail(std::string("A peer sent a record that is no proper ") + type +
                 "; the link is ended.");
 }
@@ -102,7 +102,7 @@ Result<void> Exchange::State::on_record(PeerSlot slot, ByteView record_in, Insta
     wire::Header header;
     if (wire::read_header(record_in, options.record_size_max, header) != wire::HeaderOutcome::ok ||
         header.size != record_in.size()) {
-        return nonsense("record");
+        return no_record("record");
     }
     if (is_for_home(header.type)) {
         if (home.phase != HomePhase::open) return defer(slot, record_in);
@@ -114,14 +114,14 @@ Result<void> Exchange::State::on_record(PeerSlot slot, ByteView record_in, Insta
     }
     const std::uint16_t index = peers[slot]->index;
     if (index >= upstreams.size() || upstreams[index].home != slot) {
-        return nonsense("record of a home: it is none of ours");
+        return no_record("record of a home: it is none of ours");
     }
     return on_record_from_home(upstreams[index], header.type, record_in, now);
 }
 
 Result<void> Exchange::State::defer(PeerSlot slot, ByteView record_in) {
     if (home.phase == HomePhase::closed && options.index >= upstreams.size()) {
-        return nonsense("record: this process is nobody's home");
+        return no_record("record: this process is nobody's home");
     }
     Deferred deferred{peers[slot]->incarnation, {}};
     deferred.record.append(record_in);
@@ -137,30 +137,30 @@ Result<void> Exchange::State::on_record_for_home(wire::Incarnation peer,
                                                  Instant now) {
     if (type == wire::RecordType::publish) {
         wire::Publish publish;
-        if (!wire::decode(record_in, publish)) return nonsense("publish");
-        if (home_of(publish.name) != options.index) return nonsense("publish: not homed here");
+        if (!wire::decode(record_in, publish)) return no_record("publish");
+        if (home_of(publish.name) != options.index) return no_record("publish: not homed here");
         sequence_publish(publish, peer, slot, is_live, now);
         return {};
     }
     if (slot == nobody) return {};  // it has ended: only what it published counts
     if (type == wire::RecordType::got) {
         wire::Got got;
-        if (!wire::decode(record_in, got)) return nonsense("got");
-        if (got.s > peers[slot]->sent) return nonsense("got: more than it was sent");
+        if (!wire::decode(record_in, got)) return no_record("got");
+        if (got.s > peers[slot]->sent) return no_record("got: more than it was sent");
         set_got(*peers[slot], got.s);
         update_stable(now);
     } else if (type == wire::RecordType::join) {
         wire::Join join;
-        if (!wire::decode(record_in, join)) return nonsense("join");
-        if (home_of(join.name) != options.index) return nonsense("join: not homed here");
+        if (!wire::decode(record_in, join)) return no_record("join");
+        if (home_of(join.name) != options.index) return no_record("join: not homed here");
         on_join(slot, join, now);
     } else if (type == wire::RecordType::leave) {
         wire::Leave leave_record;
-        if (!wire::decode(record_in, leave_record)) return nonsense("leave");
+        if (!wire::decode(record_in, leave_record)) return no_record("leave");
         on_leave(slot, leave_record, now);
     } else {
         wire::Held held_record;
-        if (!wire::decode(record_in, held_record)) return nonsense("held");
+        if (!wire::decode(record_in, held_record)) return no_record("held");
         on_held(slot, held_record.session, held_record.name, held_record.question);
     }
     return {};
@@ -172,44 +172,44 @@ Result<void> Exchange::State::on_record_from_home(Upstream& upstream,
                                                   Instant now) {
     if (type == wire::RecordType::opened) {
         wire::Opened opened;
-        if (!wire::decode(record_in, opened)) return nonsense("opened");
+        if (!wire::decode(record_in, opened)) return no_record("opened");
         return on_opened(upstream, opened, now);
     }
-    if (upstream.state != UpstreamState::linked) return nonsense("record before opened");
+    if (upstream.state != UpstreamState::linked) return no_record("record before opened");
     if (type == wire::RecordType::deliver) {
         wire::Deliver deliver;
-        if (!wire::decode(record_in, deliver)) return nonsense("deliver");
+        if (!wire::decode(record_in, deliver)) return no_record("deliver");
         return on_deliver(upstream, deliver, now);
     }
     if (type == wire::RecordType::joined) {
         wire::Joined joined;
-        if (!wire::decode(record_in, joined)) return nonsense("joined");
+        if (!wire::decode(record_in, joined)) return no_record("joined");
         return on_joined(upstream, joined, now);
     }
     if (type == wire::RecordType::sequenced) {
         wire::Sequenced sequenced;
-        if (!wire::decode(record_in, sequenced)) return nonsense("sequenced");
+        if (!wire::decode(record_in, sequenced)) return no_record("sequenced");
         process(upstream, sequenced.s);
         answer_publish(
             upstream, sequenced.sequence, sequenced.s, {sequenced.epoch, sequenced.offset});
     } else if (type == wire::RecordType::refused) {
         wire::Refused refused;
-        if (!wire::decode(record_in, refused)) return nonsense("refused");
+        if (!wire::decode(record_in, refused)) return no_record("refused");
         refuse_publish(upstream, refused.sequence, refused.code, now);
     } else if (type == wire::RecordType::stable) {
         wire::Stable stable;
-        if (!wire::decode(record_in, stable)) return nonsense("stable");
+        if (!wire::decode(record_in, stable)) return no_record("stable");
         on_stable(upstream, stable.s, now);
     } else if (type == wire::RecordType::evict) {
         wire::Evict evict;
-        if (!wire::decode(record_in, evict)) return nonsense("evict");
+        if (!wire::decode(record_in, evict)) return no_record("evict");
         on_evict(evict);
     } else if (type == wire::RecordType::check) {
         wire::Check check;
-        if (!wire::decode(record_in, check)) return nonsense("check");
+        if (!wire::decode(record_in, check)) return no_record("check");
         on_check(check);
     } else {
-        return nonsense("record of a known type");
+        return no_record("record of a known type");
     }
     return {};
 }
@@ -226,7 +226,7 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
                                          const wire::Deliver& deliver,
                                          Instant now) {
     const wire::Entry& entry = deliver.entry;
-    if (home_of(deliver.name) != index_of(upstream)) return nonsense("deliver: not its name");
+    if (home_of(deliver.name) != index_of(upstream)) return no_record("deliver: not its name");
     process(upstream, entry.s);
     if (entry.origin.incarnation == options.incarnation) {
         answer_publish(upstream, entry.origin.sequence, entry.s, {deliver.epoch, entry.offset});
@@ -236,7 +236,7 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
     const Position position{deliver.epoch, entry.offset};
     if (name.reception == Reception::live) {
         if (position != Position{name.position.epoch, name.position.offset + 1}) {
-            return nonsense("deliver: it does not follow the last one");
+            return no_record("deliver: it does not follow the last one");
         }
         name.position = position;
     }

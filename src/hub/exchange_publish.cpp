@@ -48,7 +48,7 @@ PublishAnswer Exchange::State::publish(const PublishRequest& request,
                                        wire::Kind kind,
                                        Instant now) {
     using Outcome = PublishAnswer::Outcome;
-    WSPOOL_ASSERT(request.tag.size() <= wire::name_size_max);
+    WSPOOL_ASSERT(request.tag.size() <= tag_size_max);
     const std::uint64_t hash = sip_hash(request.name, options.key);
     const auto index = static_cast<std::uint16_t>(hash % options.index_count);
     if (serves(index)) return publish_here(request, kind, hash, now);
@@ -70,19 +70,22 @@ PublishAnswer Exchange::State::publish_here(const PublishRequest& request,
                                             Instant now) {
     using Outcome = PublishAnswer::Outcome;
     Upstream& upstream = own();
+    std::uint32_t index = IndexTable::none;
+    if (kind == wire::Kind::broadcast) {
+        index = find_or_make(wire::Space::group, request.name, hash, now);
+    }
+    // Writing out an anonymous id costs more than all the rest, where nobody will look at it.
+    const bool needs_id = index == IndexTable::none || home.peer_count > 0 || keeps(names[index]);
     const Passing passing{.kind = kind,
                           .name = request.name,
-                          .sender_id = sender_id_of(request.sender),
+                          .sender_id = needs_id ? sender_id_of(request.sender) : std::string_view(),
                           .payload = request.payload,
                           .session = number_of(request.sender),
                           .origin = {options.incarnation, 0},
                           .publisher = self};
     const std::size_t charge = charge_of(request.name, passing.sender_id, request.payload.size());
     if (charge > options.window_bytes) return {Outcome::refused, wire::Refusal::too_big, {}, {}};
-    std::uint32_t index = IndexTable::none;
-    if (kind == wire::Kind::broadcast) {
-        index = find_or_make(wire::Space::group, request.name, hash, now);
-    } else {
+    if (kind != wire::Kind::broadcast) {
         if (!has_target(request.name)) {
             return {Outcome::refused, wire::Refusal::unknown_target, {}, {}};
         }
@@ -150,7 +153,7 @@ void Exchange::State::take(Upstream& upstream,
     unfinished.sender = request.sender;
     unfinished.at = asked;
     unfinished.charge = static_cast<std::uint32_t>(charge);
-    unfinished.tag_size = static_cast<std::uint8_t>(request.tag.size());
+    unfinished.tag_size = static_cast<std::uint16_t>(request.tag.size());
     unfinished.is_sent = upstream.state != UpstreamState::lost;
     upstream.unfinished.push_back(unfinished, record.view(), as_bytes(request.tag));
     upstream.window_bytes += charge;

@@ -20,7 +20,7 @@ namespace wspool::wire {
 
 static_assert(std::endian::native == std::endian::little, "records are written as memory is");
 
-inline constexpr std::size_t name_size_max = 255;  // of groups, ids and tags
+inline constexpr std::size_t name_size_max = 255;  // of groups and ids
 
 class Writer {
   public:
