@@ -67,7 +67,7 @@ def wspool(key, io, batch_wait):
         key,
         f"wspool, {'io_uring' if io == 'uring' else io}, {wait}",
         "json",
-        ["{wspool}", "serve", "--listen", "127.0.0.1:0", "--echo", "--io", io]
+        ["{wspool}", "serve", "--single-process", "--listen", "127.0.0.1:0", "--echo", "--io", io]
         + ["--batch-wait", batch_wait, "--max-connections", "18000", "--log-level", "error"],
         {"io": io, "batch_wait": batch_wait},
     )

@@ -33,6 +33,21 @@ class ClientLoop final : public io::Loop {
     [[nodiscard]] Result<io::StreamId> connect(const io::Address& address,
                                                std::uint64_t owner,
                                                const io::ConnectOptions& options) override;
+    [[nodiscard]] Result<io::StreamId> adopt(int fd, std::uint64_t owner) override {
+        return inner_.adopt(fd, owner);
+    }
+    [[nodiscard]] Result<io::StreamId> adopt_listener(int fd,
+                                                      const io::ListenOptions& options,
+                                                      std::uint64_t owner) override {
+        return inner_.adopt_listener(fd, options, owner);
+    }
+    [[nodiscard]] Result<int> release(io::StreamId stream) override {
+        return inner_.release(stream);
+    }
+    [[nodiscard]] std::unique_ptr<io::DescriptorChannel> open_channel(int fd) override {
+        return inner_.open_channel(fd);
+    }
+    void discard(int fd) override { inner_.discard(fd); }
     [[nodiscard]] Result<io::StreamId> watch(int fd, std::uint64_t owner) override {
         return inner_.watch(fd, owner);
     }

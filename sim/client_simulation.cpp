@@ -202,7 +202,15 @@ void ClientSimulation::calm() {
 void ClientSimulation::drop() {
     journal_.note("every connection is dropped");
     run_until(network_.now() + std::max<Duration>(swarm_.core.host.reconnect.stable_after, 1s));
+    user_->later(0ms, [this] {
+        user_->cancel_everything();
+        user_->give_everything_back();
+    });
+    run_until(network_.now() + 100ms);
     ledger_.check_arrivals();
+    // Some of what is asked now is under way when it happens.
+    for (int i = 0; i < 5; ++i) user_->later(0ms, [this] { user_->act(); });
+    run_until(network_.now() + Duration(static_cast<Duration::rep>(prng_.below(20'000'000))));
     const auto way = static_cast<ClientServers::Drop>(prng_.below(3));
     ledger_.excuse_until(network_.now() + recovery_bound());
     watches_herd_ = true;

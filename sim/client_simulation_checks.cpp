@@ -26,9 +26,9 @@ Duration ClientSimulation::recovery_bound() const {
            host.reconnect.max_delay + 2 * host.breaker.probe_interval + 2s;
 }
 
-// Connects within 100 ms after all connections were lost at once. Those of subscriptions are spread
-// evenly over initial_delay; three times their mean and a few more do not come in one window by
-// chance. Connections kept in store come back at once, those of one host max_connecting at a time.
+// Connects within 100 ms after all connections were lost at once. Those of subscriptions and those
+// kept in store are spread evenly over initial_delay; three times their mean and a few more do not
+// come in one window by chance.
 std::size_t ClientSimulation::herd_bound() const {
     const pool::PoolOptions& host = swarm_.core.host;
     const auto span =
@@ -36,14 +36,14 @@ std::size_t ClientSimulation::herd_bound() const {
     std::size_t wanted = 0;
     std::size_t addresses = 1;
     for (std::size_t i = 0; i < swarm_.hosts.size(); ++i) {
-        wanted += ledger_.wanted(i);
+        wanted += std::max(ledger_.wanted(i), host.min_idle);
         const HostPlan& plan = swarm_.hosts[i];
         addresses = std::max(addresses, plan.live.size() + plan.dead.size() + plan.holes.size());
     }
     const auto mean = static_cast<std::size_t>(static_cast<double>(wanted) *
                                                static_cast<double>((100ms).count()) * 1e6 /
                                                static_cast<double>(span.count()));
-    return addresses * (3 * mean + 10 + swarm_.hosts.size() * host.min_idle);
+    return addresses * (3 * mean + 10);
 }
 
 // ---- in each turn

@@ -169,6 +169,7 @@ void make_crowd(Draw& draw, ClientSwarm& swarm) {
     swarm.ends_in_storm = false;
     swarm.core.host = pool::PoolOptions{};
     swarm.core.host.connect_timeout = 2s;
+    swarm.core.host.min_idle = draw.one_of<std::uint32_t>({0, 6});
     swarm.core.max_total_connections = 0;
     swarm.core.subscriptions_per_connection = 1;
     swarm.core.forget_after = 60s;

@@ -80,7 +80,7 @@ class ClientUser {
     void on_granted(const client::CoreEvent& event);
     void on_notice(const client::CoreEvent& event);
     void on_failed(CallRecord& call, const client::CoreEvent& event);
-    [[nodiscard]] CallRecord* call_of(const client::CoreEvent& event);
+    [[nodiscard]] CallRecord* call_of(std::uint64_t tag, client::TargetId target);
     void note(const std::string& text);
 
     Network& network_;

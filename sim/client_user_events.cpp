@@ -12,19 +12,18 @@ using client::LeaseId;
 
 }  // namespace
 
-CallRecord* ClientUser::call_of(const client::CoreEvent& event) {
-    CallRecord* call = ledger_.find_call(event.tag);
+CallRecord* ClientUser::call_of(std::uint64_t tag, client::TargetId target) {
+    CallRecord* call = ledger_.find_call(tag);
     if (call == nullptr) {
-        ledger_.violate("an event about call " + std::to_string(event.tag) +
-                        ", which was never made");
-    } else if (find_target(event.target) != static_cast<int>(call->target)) {
-        ledger_.violate("an event about call " + std::to_string(event.tag) +
-                        " names another target");
+        ledger_.violate("an event about call " + std::to_string(tag) + ", which was never made");
+    } else if (find_target(target) != static_cast<int>(call->target)) {
+        ledger_.violate("an event about call " + std::to_string(tag) + " names another target");
     }
     return call;
 }
 
 void ClientUser::handle(const client::CoreEvent& event) {
+    for (const std::uint64_t tag : event.tags) note("sent " + std::to_string(tag));
     note("event " + std::to_string(static_cast<int>(event.kind)) + " of " +
          std::to_string(event.tag) + " " + std::string(client::name(event.error)) + " " +
          excerpt(event.text) + excerpt(as_text(event.payload)));
@@ -33,13 +32,16 @@ void ClientUser::handle(const client::CoreEvent& event) {
             return on_granted(event);
         case CoreEventKind::failed:
             if (event.text.empty()) ledger_.violate("a failure without a sentence");
-            if (CallRecord* call = call_of(event)) ledger_.on_failed(*call, event.error);
+            if (CallRecord* call = call_of(event.tag, event.target))
+                ledger_.on_failed(*call, event.error);
             return;
         case CoreEventKind::sent:
-            if (CallRecord* call = call_of(event)) ledger_.on_sent(*call);
+            for (const std::uint64_t tag : event.tags) {
+                if (CallRecord* call = call_of(tag, event.target)) ledger_.on_sent(*call);
+            }
             return;
         case CoreEventKind::replied:
-            if (CallRecord* call = call_of(event)) {
+            if (CallRecord* call = call_of(event.tag, event.target)) {
                 std::string payload(as_text(event.payload));
                 if (plant_.strikes(ClientPlantKind::swap_replies)) payload = "{\"id\":0,\"ok\":1}";
                 ledger_.on_replied(*call, payload);
@@ -74,7 +76,7 @@ void ClientUser::handle(const client::CoreEvent& event) {
 }
 
 void ClientUser::on_granted(const client::CoreEvent& event) {
-    CallRecord* call = call_of(event);
+    CallRecord* call = call_of(event.tag, event.target);
     if (call == nullptr || plant_.strikes(ClientPlantKind::lose_grant)) return;
     if (plant_.strikes(ClientPlantKind::double_grant)) {
         static_cast<void>(ledger_.on_granted(*call, event.lease));

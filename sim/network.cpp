@@ -59,21 +59,43 @@ Instant Network::arrival(End& end, Duration extra) {
     return end.last_arrival;
 }
 
+void Network::arrive_after(Instant& last, std::function<void()> what) {
+    last = std::max(last, now_ + latency());
+    schedule(last, std::move(what));
+}
+
 void Network::wake(const End& end) {
     if (end.loop != nullptr) end.loop->on_change(end.index);
 }
 
 // ---- connecting
 
-bool Network::listen(io::Address& address, SimLoop& loop, std::uint32_t index) {
+AcceptQueueRef Network::listen(io::Address& address, SimLoop& loop, std::uint32_t index) {
     if (address.family != io::Address::Family::unix_path && address.port == 0) {
         address.port = next_port_++;
     }
-    return listeners_.emplace(key_of(address), Listener{&loop, index}).second;
+    std::vector<AcceptQueueRef>& queues = listeners_[key_of(address)];
+    if (!queues.empty()) return nullptr;
+    queues.push_back(std::make_shared<AcceptQueue>());
+    queues.back()->address = address;
+    queues.back()->places.push_back({&loop, index});
+    return queues.back();
 }
 
-void Network::unlisten(const io::Address& address) {
-    listeners_.erase(key_of(address));
+void Network::unlisten(const AcceptQueueRef& queue, SimLoop& loop, std::uint32_t index) {
+    std::erase(queue->places, AcceptQueue::Place{&loop, index});
+    drop(queue);
+}
+
+// One holder less; without any the socket is gone, and who waited is reset.
+void Network::drop(const AcceptQueueRef& queue) {
+    if (--queue->holders > 0) return;
+    const auto found = listeners_.find(key_of(queue->address));
+    WSPOOL_ASSERT(found != listeners_.end());
+    std::erase(found->second, queue);
+    if (found->second.empty()) listeners_.erase(found);
+    for (const LinkRef& link : queue->backlog) close(link, 1, io::CloseMode::reset);
+    queue->backlog.clear();
 }
 
 LinkRef Network::connect(const io::Address& to, SimLoop& loop, std::uint32_t index) {
@@ -104,7 +126,10 @@ void Network::arrive_syn(const LinkRef& link, const io::Address& to) {
     }
     ++open_ends_;
     link->ends[1].is_connected = true;
-    found->second.loop->on_incoming(found->second.index, link);
+    const std::vector<AcceptQueueRef>& queues = found->second;
+    const AcceptQueueRef& queue = queues[queues.size() == 1 ? 0 : prng_.below(queues.size())];
+    queue->backlog.push_back(link);
+    for (const AcceptQueue::Place& place : queue->places) place.loop->on_change(place.index);
     schedule(arrival(link->ends[0], Duration::zero()), [link] {
         link->ends[0].is_connected = true;
         wake(link->ends[0]);
@@ -121,7 +146,7 @@ std::size_t Network::room(const End& receiver) const {
 Network::Sent Network::send(const LinkRef& link, int side, std::span<const ByteView> pieces) {
     End& sender = link->ends[static_cast<std::size_t>(side)];
     End& receiver = link->ends[static_cast<std::size_t>(1 - side)];
-    if (sender.error != 0) return {0, EPIPE};
+    if (sender.error != 0 || (link->is_local && receiver.is_closed)) return {0, EPIPE};
     std::string bytes;
     for (const ByteView piece : pieces) bytes.append(as_text(piece));
     const std::size_t wanted = bytes.size();
@@ -130,9 +155,9 @@ Network::Sent Network::send(const LinkRef& link, int side, std::span<const ByteV
     bytes.resize(taken);
     if (taken > 0) {
         receiver.in_flight += taken;
-        disturb(link, side);
+        if (!link->is_local) disturb(link, side);
         Duration stall{};
-        if (prng_.chance(weather_.stall)) {
+        if (!link->is_local && prng_.chance(weather_.stall)) {
             stall = Duration(static_cast<Duration::rep>(
                 prng_.below(static_cast<std::uint64_t>(weather_.stall_max.count()) + 1)));
         }
@@ -162,7 +187,10 @@ void Network::arrive(const LinkRef& link, int side, const std::string& bytes) {
     End& end = link->ends[static_cast<std::size_t>(side)];
     end.in_flight -= bytes.size();
     if (end.error != 0) return;
-    if (end.is_closed) return break_later(link, 1 - side, ECONNRESET);
+    if (end.is_closed) {
+        return link->is_local ? break_local(link, 1 - side)
+                              : break_later(link, 1 - side, ECONNRESET);
+    }
     end.inbox.append(bytes);
     wake(end);
 }
@@ -215,11 +243,14 @@ void Network::close(const LinkRef& link, int side, io::CloseMode mode) {
     End& end = link->ends[static_cast<std::size_t>(side)];
     WSPOOL_ASSERT(!end.is_closed);
     WSPOOL_ASSERT(open_ends_ > 0);
+    if (--end.holders > 0) return;
     --open_ends_;
     end.is_closed = true;
     end.loop = nullptr;
     if (end.error != 0) return;
-    if (mode == io::CloseMode::reset || end.unread() > 0) {
+    if (link->is_local && end.unread() > 0) {
+        break_local(link, 1 - side);
+    } else if (!link->is_local && (mode == io::CloseMode::reset || end.unread() > 0)) {
         break_later(link, 1 - side, ECONNRESET);
     } else {
         shutdown_write(link, side);
@@ -240,6 +271,117 @@ void Network::break_now(const LinkRef& link, int side, int error) {
     end.inbox.clear();
     end.read = 0;
     wake(end);
+}
+
+// The end of a socket pair whose peer did not read everything: told after all that came before.
+void Network::break_local(const LinkRef& link, int side) {
+    End& end = link->ends[static_cast<std::size_t>(side)];
+    schedule(arrival(end, Duration::zero()), [link, side] {
+        End& broken = link->ends[static_cast<std::size_t>(side)];
+        if (broken.is_closed || broken.error != 0) return;
+        broken.error = ECONNRESET;
+        wake(broken);
+    });
+}
+
+// ---- descriptors
+
+std::array<int, 2> Network::make_pair() {
+    auto link = std::make_shared<Link>();
+    link->is_local = true;
+    for (End& end : link->ends) {
+        end.address.family = io::Address::Family::unix_path;
+        end.is_connected = true;
+    }
+    open_ends_ += 2;
+    const int first = hold({link, 0, nullptr});
+    return {first, hold({link, 1, nullptr})};
+}
+
+int Network::open_listener(io::Address& address) {
+    if (address.family != io::Address::Family::unix_path && address.port == 0) {
+        address.port = next_port_++;
+    }
+    auto queue = std::make_shared<AcceptQueue>();
+    queue->address = address;
+    listeners_[key_of(address)].push_back(queue);
+    return hold({nullptr, 0, queue});
+}
+
+int Network::hold(Held held) {
+    held_.emplace(next_descriptor_, std::move(held));
+    return next_descriptor_++;
+}
+
+std::optional<Held> Network::take(int fd) {
+    const auto found = held_.find(fd);
+    if (found == held_.end()) return std::nullopt;
+    Held held = std::move(found->second);
+    held_.erase(found);
+    return held;
+}
+
+int Network::duplicate(int fd) {
+    const auto found = held_.find(fd);
+    WSPOOL_ASSERT(found != held_.end());
+    const Held held = found->second;
+    if (held.link) ++held.link->ends[static_cast<std::size_t>(held.side)].holders;
+    if (held.queue) ++held.queue->holders;
+    return hold(held);
+}
+
+const Held* Network::find(int fd) const {
+    const auto found = held_.find(fd);
+    return found != held_.end() ? &found->second : nullptr;
+}
+
+void Network::discard(int fd) {
+    if (channels_.count(fd) > 0) return close_channel(fd);
+    const std::optional<Held> held = take(fd);
+    if (!held) return;
+    if (held->link) close(held->link, held->side, io::CloseMode::graceful);
+    if (held->queue) drop(held->queue);
+}
+
+// Descriptors that nobody received are closed with it.
+void Network::close_channel(int fd) {
+    const ChannelEnd end = channels_.at(fd);
+    channels_.erase(fd);
+    ChannelPair::Side& side = end.pair->sides[end.side];
+    side.is_closed = true;
+    side.loop = nullptr;
+    for (const ChannelPair::Message& message : side.inbox) {
+        if (message.fd >= 0) discard(message.fd);
+    }
+    side.inbox.clear();
+    arrive_after(end.pair->sides[1 - end.side].last_arrival, [end] {
+        ChannelPair::Side& other = end.pair->sides[1 - end.side];
+        other.has_ended = true;
+        if (other.loop != nullptr) other.loop->set_readable(other.fd, true);
+    });
+}
+
+std::array<int, 2> Network::make_channel() {
+    auto pair = std::make_shared<ChannelPair>();
+    const int first = next_descriptor_++;
+    const int second = next_descriptor_++;
+    pair->sides[0].fd = first;
+    pair->sides[1].fd = second;
+    channels_.emplace(first, ChannelEnd{pair, 0});
+    channels_.emplace(second, ChannelEnd{pair, 1});
+    return {first, second};
+}
+
+std::unique_ptr<io::DescriptorChannel> Network::open_channel(int fd, SimLoop& loop) {
+    const auto found = channels_.find(fd);
+    WSPOOL_ASSERT(found != channels_.end());
+    found->second.pair->sides[found->second.side].loop = &loop;
+    return std::make_unique<SimChannel>(*this, found->second);
+}
+
+bool Network::is_channel_readable(int fd) const {
+    const auto found = channels_.find(fd);
+    return found != channels_.end() && found->second.pair->sides[found->second.side].is_readable();
 }
 
 }  // namespace wspool::sim

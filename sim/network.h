@@ -14,13 +14,17 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "io/address.h"
+#include "io/descriptor_channel.h"
 #include "io/loop.h"
+#include "sim/channel.h"
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -61,17 +65,42 @@ struct End {
     bool has_ended = false;  // the peer's FIN arrived
     bool is_shut = false;    // our FIN was sent
     bool is_closed = false;
-    bool wants_room = false;  // a send was short
+    bool wants_room = false;    // a send was short
+    std::uint32_t holders = 1;  // descriptors and streams; the last one closes
     [[nodiscard]] std::size_t unread() const { return inbox.size() - read; }
 };
 
 struct Link {
     std::array<End, 2> ends;  // 0 connected, 1 accepted
+    bool is_local = false;    // a socket pair of one machine: no weather, and an end of it destroys
+                              // nothing that was sent before
     bool has_vanished = false;
     bool was_disturbed = false;  // reset or vanished by the weather, not by its ends
 };
 
 using LinkRef = std::shared_ptr<Link>;
+
+// Who waits to be accepted at one listening socket, which several loops may share.
+struct AcceptQueue {
+    struct Place {
+        SimLoop* loop;
+        std::uint32_t index;
+        friend bool operator==(const Place&, const Place&) = default;
+    };
+    io::Address address;
+    std::deque<LinkRef> backlog;
+    std::vector<Place> places;
+    std::uint32_t holders = 1;  // descriptors and listeners
+};
+
+using AcceptQueueRef = std::shared_ptr<AcceptQueue>;
+
+// What a descriptor that no stream has stands for: an end of a link, or a listening socket.
+struct Held {
+    LinkRef link;
+    int side = 0;
+    AcceptQueueRef queue;
+};
 
 class Network {
   public:
@@ -92,8 +121,9 @@ class Network {
     void set_silent(const io::Address& address, bool is_silent);
 
     // ---- what loops call
-    [[nodiscard]] bool listen(io::Address& address, SimLoop& loop, std::uint32_t index);
-    void unlisten(const io::Address& address);
+    // Null where somebody listens already.
+    [[nodiscard]] AcceptQueueRef listen(io::Address& address, SimLoop& loop, std::uint32_t index);
+    void unlisten(const AcceptQueueRef& queue, SimLoop& loop, std::uint32_t index);
     [[nodiscard]] LinkRef connect(const io::Address& to, SimLoop& loop, std::uint32_t index);
     // An errno, or 0 and how much was taken. After a short one on_room() of the sender's loop
     // follows.
@@ -108,6 +138,27 @@ class Network {
     void close(const LinkRef& link, int side, io::CloseMode mode);
     [[nodiscard]] bool finds_no_descriptor() { return prng_.chance(weather_.no_descriptors); }
 
+    // ---- descriptors, as processes hold and pass them
+    // Both ends of a new socket pair.
+    [[nodiscard]] std::array<int, 2> make_pair();
+    // Both ends of a new channel.
+    [[nodiscard]] std::array<int, 2> make_channel();
+    // A listening socket on an address where there may be others: each is a queue of its own.
+    [[nodiscard]] int open_listener(io::Address& address);
+    [[nodiscard]] int duplicate(int fd);
+    void discard(int fd);
+    [[nodiscard]] int hold(Held held);
+    // Takes it out of the table; nothing when there is no such descriptor.
+    [[nodiscard]] std::optional<Held> take(int fd);
+    [[nodiscard]] const Held* find(int fd) const;
+    // `loop` is told when the channel is readable.
+    [[nodiscard]] std::unique_ptr<io::DescriptorChannel> open_channel(int fd, SimLoop& loop);
+    [[nodiscard]] bool is_channel_readable(int fd) const;
+    // Does it after a latency, and not before `last`, which moves on.
+    void arrive_after(Instant& last, std::function<void()> what);
+    // Descriptors that no stream has.
+    [[nodiscard]] std::size_t held_count() const { return held_.size(); }
+
     // Links with an end that was not closed, for the check that nothing is left.
     [[nodiscard]] std::size_t open_ends() const { return open_ends_; }
 
@@ -117,10 +168,6 @@ class Network {
         std::uint64_t number;
         std::function<void()> what;
     };
-    struct Listener {
-        SimLoop* loop;
-        std::uint32_t index;
-    };
     static bool is_later(const Entry& a, const Entry& b);
     [[nodiscard]] Duration latency();
     [[nodiscard]] Instant arrival(End& end, Duration extra);
@@ -128,6 +175,9 @@ class Network {
     void arrive(const LinkRef& link, int side, const std::string& bytes);
     void arrive_end(const LinkRef& link, int side);
     void arrive_syn(const LinkRef& link, const io::Address& to);
+    void drop(const AcceptQueueRef& queue);
+    void close_channel(int fd);
+    void break_local(const LinkRef& link, int side);
     void promise_room(const LinkRef& link, int side);
     void break_later(const LinkRef& link, int side, int error);
     void break_now(const LinkRef& link, int side, int error);
@@ -139,8 +189,11 @@ class Network {
     Instant now_ = network_start;
     std::uint64_t next_number_ = 0;
     std::vector<Entry> queue_;  // a heap
-    std::map<std::string, Listener> listeners_;
-    std::set<std::string> silent_;  // addresses
+    std::map<std::string, std::vector<AcceptQueueRef>> listeners_;
+    std::map<int, Held> held_;
+    std::map<int, ChannelEnd> channels_;
+    int next_descriptor_ = 1'000'000;  // beyond any number that a test watches
+    std::set<std::string> silent_;     // addresses
     std::uint16_t next_port_ = 20'000;
     std::size_t open_ends_ = 0;
 };

@@ -137,7 +137,7 @@ void Party::join(const std::string& group, bool wants_offsets) {
     Answer answer;
     answer.op = op;
     const bool is_refused =
-        groups_.count(group) == 0 && groups_.size() >= world_.swarm.worker.groups_per_client_max;
+        groups_.count(group) == 0 && groups_.size() >= world_.swarm.worker.exchange.groups_per_member_max;
     if (is_refused) {
         answer.kind = AnswerKind::error;
         answer.text = R"({"type":"error")" + id + R"(,"code":"too_many_groups")";

@@ -59,14 +59,79 @@ Result<io::StreamId> SimLoop::listen(const io::Address& address,
     Slot& slot = slots_[id.index];
     slot.address = address;
     slot.refusal = options.refusal;
-    if (!network_.listen(slot.address, *this, id.index)) {
-        slot.kind = Kind::unused;
-        ++slot.generation;
-        free_.push_back(id.index);
-        --open_count_;
+    slot.queue = network_.listen(slot.address, *this, id.index);
+    if (slot.queue == nullptr) {
+        retire(id);
         return fail("The simulated address is taken; listen on another.", EADDRINUSE);
     }
     return id;
+}
+
+io::StreamId SimLoop::make_stream(LinkRef link, int side, std::uint64_t owner) {
+    const io::StreamId id = make(Kind::stream, owner);
+    Slot& slot = slots_[id.index];
+    slot.link = std::move(link);
+    slot.side = side;
+    slot.end().loop = this;
+    slot.end().index = id.index;
+    enqueue(id.index);
+    return id;
+}
+
+Result<io::StreamId> SimLoop::adopt(int fd, std::uint64_t owner) {
+    const Held* known = network_.find(fd);
+    if (known == nullptr || !known->link) {
+        return fail("The descriptor is no connected stream.", EINVAL);
+    }
+    const Held held = *network_.take(fd);
+    // Whoever waited for room is not the one who has it now.
+    held.link->ends[static_cast<std::size_t>(held.side)].wants_room = false;
+    return make_stream(held.link, held.side, owner);
+}
+
+Result<io::StreamId> SimLoop::adopt_listener(int fd,
+                                             const io::ListenOptions& options,
+                                             std::uint64_t owner) {
+    if (options.tls != nullptr) return io::refuse_tls();
+    const Held* known = network_.find(fd);
+    if (known == nullptr || !known->queue) {
+        return fail("The descriptor is no listening socket.", EINVAL);
+    }
+    const Held held = *network_.take(fd);
+    const io::StreamId id = make(Kind::listener, owner);
+    Slot& slot = slots_[id.index];
+    slot.refusal = options.refusal;
+    slot.queue = held.queue;
+    slot.address = slot.queue->address;
+    slot.queue->places.push_back({this, id.index});
+    enqueue(id.index);
+    return id;
+}
+
+Result<int> SimLoop::release(io::StreamId stream) {
+    Slot* slot = find(stream);
+    if (slot == nullptr || slot->kind != Kind::stream || slot->is_connecting) {
+        return fail("Only a connected stream can be given away.", EINVAL);
+    }
+    WSPOOL_ASSERT(!slot->has_send);
+    slot->end().loop = nullptr;
+    const int fd = network_.hold({slot->link, slot->side, nullptr});
+    retire(stream);
+    return fd;
+}
+
+std::unique_ptr<io::DescriptorChannel> SimLoop::open_channel(int fd) {
+    return network_.open_channel(fd, *this);
+}
+
+void SimLoop::retire(io::StreamId stream) {
+    Slot& slot = slots_[stream.index];
+    slot.kind = Kind::unused;
+    slot.link = nullptr;
+    slot.queue = nullptr;
+    ++slot.generation;
+    free_.push_back(stream.index);
+    --open_count_;
 }
 
 Result<io::StreamId> SimLoop::connect(const io::Address& address,
@@ -83,6 +148,7 @@ Result<io::StreamId> SimLoop::connect(const io::Address& address,
 Result<io::StreamId> SimLoop::watch(int fd, std::uint64_t owner) {
     const io::StreamId id = make(Kind::watched, owner);
     slots_[id.index].fd = fd;
+    if (network_.is_channel_readable(fd)) set_readable(fd, true);
     return id;
 }
 
@@ -153,20 +219,22 @@ void SimLoop::shutdown_write(io::StreamId stream) {
 void SimLoop::close(io::StreamId stream, io::CloseMode mode) {
     Slot* slot = find(stream);
     if (slot == nullptr) return;
-    if (slot->kind == Kind::listener) {
-        network_.unlisten(slot->address);
-        for (const LinkRef& link : slot->backlog) network_.close(link, 1, io::CloseMode::reset);
-    }
+    if (slot->kind == Kind::listener) network_.unlisten(slot->queue, *this, stream.index);
     if (slot->kind == Kind::stream) {
         slot->end().loop = nullptr;
         orders_.push_back(Order{Verb::close, stream, slot->link, slot->side, {}, mode});
     }
-    slot->kind = Kind::unused;
-    slot->link = nullptr;
-    slot->backlog.clear();
-    ++slot->generation;
-    free_.push_back(stream.index);
-    --open_count_;
+    retire(stream);
+}
+
+void SimLoop::die() {
+    // What was closed by its owner is closed; what was to be sent before is not sent.
+    std::erase_if(orders_, [](const Order& order) { return order.verb != Verb::close; });
+    for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+        if (slots_[index].kind == Kind::unused) continue;
+        close({index, slots_[index].generation}, io::CloseMode::graceful);
+    }
+    run_orders();
 }
 
 void SimLoop::pause(io::StreamId stream) {
@@ -216,14 +284,15 @@ bool SimLoop::has_news(const Slot& slot) const {
     if (slot.kind == Kind::unused) return false;
     if (slot.kind == Kind::watched) return slot.is_readable && !slot.is_paused;
     if (slot.kind == Kind::listener) {
-        return !slot.backlog.empty() && !slot.is_paused && network_.now() >= slot.resting_until;
+        return !slot.queue->backlog.empty() && !slot.is_paused &&
+               network_.now() >= slot.resting_until;
     }
     const End& end = slot.end();
     if (slot.has_told_failure) return false;
-    if (end.error != 0 || slot.has_room) return true;
+    if (slot.has_room || (end.error != 0 && !slot.link->is_local)) return true;
     if (slot.is_connecting) return end.is_connected;
     if (slot.is_paused || slot.has_told_end) return false;
-    return end.unread() > 0 || end.has_ended;
+    return end.unread() > 0 || end.has_ended || end.error != 0;
 }
 
 void SimLoop::enqueue(std::uint32_t index) {
@@ -238,11 +307,6 @@ void SimLoop::on_change(std::uint32_t index) {
 
 void SimLoop::on_room(std::uint32_t index) {
     slots_[index].has_room = true;
-    enqueue(index);
-}
-
-void SimLoop::on_incoming(std::uint32_t index, LinkRef link) {
-    slots_[index].backlog.push_back(std::move(link));
     enqueue(index);
 }
 
@@ -318,7 +382,7 @@ bool SimLoop::tell(std::uint32_t index, io::Event& event, bool& is_done) {
 
 void SimLoop::tell_stream(Slot& slot, io::Event& event, bool& is_done) {
     End& end = slot.end();
-    if (end.error != 0) {
+    if (end.error != 0 && (!slot.link->is_local || end.unread() == 0)) {
         slot.has_told_failure = true;
         event.kind = io::EventKind::failed;
         event.error = end.error;
@@ -344,8 +408,8 @@ void SimLoop::tell_stream(Slot& slot, io::Event& event, bool& is_done) {
 }
 
 void SimLoop::tell_listener(std::uint32_t index, io::Event& event, bool& is_done) {
-    const LinkRef link = slots_[index].backlog.front();
-    const std::uint64_t owner = slots_[index].owner;
+    const AcceptQueueRef queue = slots_[index].queue;
+    const LinkRef link = queue->backlog.front();
     if (network_.finds_no_descriptor()) {
         // Half the time not even the spare descriptor is to be had.
         if (network_.finds_no_descriptor()) {
@@ -353,24 +417,17 @@ void SimLoop::tell_listener(std::uint32_t index, io::Event& event, bool& is_done
             event.kind = io::EventKind::accept_paused;
             return;
         }
-        slots_[index].backlog.pop_front();
+        queue->backlog.pop_front();
         const ByteView refusal = as_bytes(slots_[index].refusal);
         static_cast<void>(network_.send(link, 1, {&refusal, 1}));
         network_.close(link, 1, io::CloseMode::graceful);
         event.kind = io::EventKind::accept_refused;
     } else {
-        slots_[index].backlog.pop_front();
-        const io::StreamId id = make(Kind::stream, owner);
-        Slot& slot = slots_[id.index];
-        slot.link = link;
-        slot.side = 1;
-        slot.end().loop = this;
-        slot.end().index = id.index;
-        enqueue(id.index);
+        queue->backlog.pop_front();
         event.kind = io::EventKind::accepted;
-        event.stream = id;
+        event.stream = make_stream(link, 1, slots_[index].owner);
     }
-    is_done = ++slots_[index].accepts >= io::accepts_max || slots_[index].backlog.empty();
+    is_done = ++slots_[index].accepts >= io::accepts_max || queue->backlog.empty();
 }
 
 void SimLoop::rest(std::uint32_t index) {

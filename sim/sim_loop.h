@@ -14,6 +14,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ class SimLoop final : public io::Loop {
     [[nodiscard]] Result<io::StreamId> connect(const io::Address& address,
                                                std::uint64_t owner,
                                                const io::ConnectOptions& options = {}) override;
+    [[nodiscard]] Result<io::StreamId> adopt(int fd, std::uint64_t owner) override;
+    [[nodiscard]] Result<io::StreamId> adopt_listener(int fd,
+                                                      const io::ListenOptions& options,
+                                                      std::uint64_t owner) override;
+    [[nodiscard]] Result<int> release(io::StreamId stream) override;
+    // Watching it comes after this.
+    [[nodiscard]] std::unique_ptr<io::DescriptorChannel> open_channel(int fd) override;
+    void discard(int fd) override { network_.discard(fd); }
     [[nodiscard]] Result<io::StreamId> watch(int fd, std::uint64_t owner) override;
     [[nodiscard]] Result<io::Address> local_address(io::StreamId stream) const override;
     [[nodiscard]] Result<io::Address> peer_address(io::StreamId stream) const override;
@@ -61,13 +70,15 @@ class SimLoop final : public io::Loop {
     [[nodiscard]] bool has_peer(io::StreamId stream) const;
     // Nothing that either end sends arrives any more, and neither is told.
     void vanish(io::StreamId stream);
+    // What the kernel does when a process ends: what was queued is lost, all is closed. The owner's
+    // later calls do nothing.
+    void die();
     // Streams, listeners and watched descriptors that were not closed.
     [[nodiscard]] std::size_t open_count() const { return open_count_; }
 
     // ---- for the network
     void on_change(std::uint32_t index);
     void on_room(std::uint32_t index);
-    void on_incoming(std::uint32_t index, LinkRef link);
 
   private:
     enum class Kind : std::uint8_t { unused, listener, watched, stream };
@@ -85,7 +96,7 @@ class SimLoop final : public io::Loop {
         bool has_told_end = false;
         bool has_told_failure = false;
         bool is_queued = false;
-        std::deque<LinkRef> backlog;  // listener
+        AcceptQueueRef queue;  // listener
         std::string refusal;
         Instant resting_until{};
         io::Address address;
@@ -105,6 +116,8 @@ class SimLoop final : public io::Loop {
     };
 
     [[nodiscard]] io::StreamId make(Kind kind, std::uint64_t owner);
+    [[nodiscard]] io::StreamId make_stream(LinkRef link, int side, std::uint64_t owner);
+    void retire(io::StreamId stream);
     [[nodiscard]] Slot* find(io::StreamId stream);
     [[nodiscard]] const Slot* find(io::StreamId stream) const;
     [[nodiscard]] bool has_news(const Slot& slot) const;

@@ -20,6 +20,14 @@ class SimBed final : public io::LoopBed {
     io::Loop& loop() override { return loop_; }
     io::Address listen_address() override { return any_port; }
     io::Address dead_address() override { return {io::Address::Family::ipv4, "10.0.0.99", 1}; }
+    std::array<int, 2> socket_pair() override { return network_.make_pair(); }
+    std::array<int, 2> channel_pair() override { return network_.make_channel(); }
+    std::pair<int, io::Address> listening_socket() override {
+        io::Address address = any_port;
+        const int fd = network_.open_listener(address);
+        return {fd, address};
+    }
+    int duplicate(int fd) override { return network_.duplicate(fd); }
 
   private:
     Network network_;

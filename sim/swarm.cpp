@@ -41,11 +41,11 @@ worker::WorkerOptions draw_worker(Draw& draw) {
     engine.outbox_size_max = draw.one_of<std::size_t>({16 * 1024, 128 * 1024, 1024 * 1024});
     // With the pong's timeout longer than that of a frame, so that the close code is certain.
     engine.ping_interval = draw.one_of<Duration>({8s, 25s});
-    options.duplicate_id = draw.one_of<worker::DuplicateId>(
-        {worker::DuplicateId::replace, worker::DuplicateId::reject, worker::DuplicateId::allow});
+    options.exchange.duplicate_id = draw.one_of<hub::DuplicateId>(
+        {hub::DuplicateId::replace, hub::DuplicateId::reject, hub::DuplicateId::allow});
     options.echo = true;
     options.bad_messages_max = draw.one_of<std::uint32_t>({3, 10});
-    options.groups_per_client_max = draw.one_of<std::uint32_t>({2, 3, 128});
+    options.exchange.groups_per_member_max = draw.one_of<std::uint32_t>({2, 3, 128});
     options.connections_max = draw.chance(0.1) ? 8 : 10'000;
     options.drain_time = draw.one_of<Duration>({100ms, 5s});
     return options;

@@ -23,6 +23,7 @@ struct DurationSummary {
 struct HostStats {
     // ---- now
     std::uint32_t total = 0;       // connections in whatever state
+    std::uint32_t max = 0;         // the most there may be
     std::uint32_t active = 0;      // in use
     std::uint32_t idle = 0;        // open, for whoever wants one
     std::uint32_t connecting = 0;  // being opened, or checked before they are lent
@@ -65,5 +66,9 @@ struct Stats {
     std::uint32_t total = 0;           // connections, over all hosts
     std::uint64_t handler_errors = 0;  // exceptions that handlers let out
 };
+
+// The figures as text for Prometheus (exposition format 0.0.4), as wspool_pool_* with the label
+// `host`; docs/library.md lists them. Any thread may call it.
+[[nodiscard]] std::string prometheus_text(const Stats& stats);
 
 }  // namespace wspool::api

@@ -43,12 +43,20 @@ Outcome assign_to(const FlagKind& kind, const Value& value, Config& config) {
 }
 
 Outcome assign_to(const CountKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (kind.may_be_auto && text != nullptr && *text == "auto") {
+        kind.field(config) = 0;
+        return {};
+    }
     const auto* number = std::get_if<std::int64_t>(&value);
-    if (number == nullptr) return wrong_type(value, "a whole number without quotes", "");
+    const std::string_view or_auto = kind.may_be_auto ? ", or \"auto\"" : "";
+    if (number == nullptr) {
+        return wrong_type(value, fmt::format("a whole number without quotes{}", or_auto), "");
+    }
     if (*number < 0 || static_cast<std::uint64_t>(*number) < kind.min ||
         static_cast<std::uint64_t>(*number) > kind.max) {
-        if (!kind.mend.empty()) return fmt::format("is {}, but {}", *number, kind.mend);
-        return fmt::format("is {}; write a number from {} to {}", *number, kind.min, kind.max);
+        return fmt::format(
+            "is {}; write a number from {} to {}{}", *number, kind.min, kind.max, or_auto);
     }
     kind.field(config) = static_cast<std::uint64_t>(*number);
     return {};
@@ -153,6 +161,27 @@ Outcome assign_to(const AddressesKind& kind, const Value& value, Config& config)
     return {};
 }
 
+Outcome assign_to(const LocalAddressKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) {
+        return wrong_type(value, "an address, as in \"127.0.0.1:8090\", or \"off\"", "");
+    }
+    if (*text == "off") {
+        kind.field(config).reset();
+        return {};
+    }
+    auto address = io::parse_address(*text);
+    if (!address) return address.error().message;
+    if (!io::is_loopback(*address)) {
+        return fmt::format(
+            "is \"{}\", which others can reach, and this version of wspool asks nobody for a "
+            "token; write a loopback address or a unix socket, or \"off\"",
+            *text);
+    }
+    kind.field(config) = std::move(*address);
+    return {};
+}
+
 // The text of an environment variable or option as the value that the kind takes.
 struct FromText {
     std::string_view text;
@@ -171,6 +200,7 @@ struct FromText {
     Value operator()(const DurationKind&) const { return std::string(text); }
     Value operator()(const ChoiceKind&) const { return std::string(text); }
     Value operator()(const OffKind&) const { return std::string(text); }
+    Value operator()(const LocalAddressKind&) const { return std::string(text); }
     Value operator()(const AddressesKind&) const {
         std::vector<std::string> list;
         std::string_view rest = text;
@@ -194,7 +224,8 @@ std::optional<std::string> assign_text(const Setting& setting,
                                        std::string_view text,
                                        Config& config) {
     const Value value = std::visit(FromText{text}, setting.kind);
-    const bool is_number = std::holds_alternative<CountKind>(setting.kind);
+    const auto* count = std::get_if<CountKind>(&setting.kind);
+    const bool is_number = count != nullptr && !(count->may_be_auto && text == "auto");
     const bool is_flag = std::holds_alternative<FlagKind>(setting.kind);
     if (is_number && !std::holds_alternative<std::int64_t>(value)) {
         return fmt::format("is \"{}\", which is not a whole number", text.substr(0, 40));

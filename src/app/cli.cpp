@@ -101,12 +101,6 @@ void repeatable(CLI::Option* option) {
 
 // ---- serve
 
-void check_control(const std::string& where, const std::string& value) {
-    if (value == "off") return;
-    throw CLI::ValidationError(fmt::format(
-        "{}: this version of wspool has no control API; say off, or leave it out", where));
-}
-
 void add_serve(CLI::App& app, ServeArgs& args) {
     app.add_option("--config", args.config_file, "Configuration file (TOML)")
         ->type_name("FILE")
@@ -132,13 +126,6 @@ void add_serve(CLI::App& app, ServeArgs& args) {
             repeatable(option);
         }
     }
-    app.add_option("--control",
-                   CLI::callback_t([](const CLI::results_t& results) {
-                       check_control("--control", results.back());
-                       return true;
-                   }),
-                   "Control API; only \"off\" in this version")
-        ->type_name("off");
     app.footer(
         "Each option is also a key of the configuration file and an environment variable "
         "WSPOOL_…;\n"
@@ -385,10 +372,6 @@ Parsed parse_command_line(int argc, const char* const* argv) {
             app.parse(std::move(words));
         } else {
             app.parse(argc, argv);
-        }
-        const char* control = std::getenv("WSPOOL_CONTROL");
-        if (serve->parsed() && control != nullptr && !serve->get_option("--control")->count()) {
-            check_control("environment variable WSPOOL_CONTROL", control);
         }
     } catch (const CLI::Success& success) {
         app.exit(success);

@@ -76,11 +76,6 @@ TEST(CommandLine, verbs_of_later_versions_say_so) {
     }
 }
 
-TEST(CommandLine, the_control_api_can_only_be_off) {
-    EXPECT_TRUE(parse({"serve", "--control", "off"}).parsed.command.has_value());
-    expect_refused({"serve", "--control", "127.0.0.1:8090"}, "no control API");
-}
-
 TEST(CommandLine, serve_collects_options_and_repeats_listen) {
     const Outcome outcome = parse({"serve",
                                    "--listen",

@@ -71,11 +71,12 @@ worker::WorkerOptions worker_options(const Config& config) {
     engine.control_frames_burst = static_cast<std::uint32_t>(limits.control_frames_burst);
     engine.send_buffer = static_cast<int>(limits.send_buffer);
     options.connections_max = limits.max_connections_per_worker;
-    options.duplicate_id = config.server.duplicate_id;
+    options.exchange.duplicate_id = config.server.duplicate_id;
     options.echo = config.server.echo;
     options.json_depth_max = limits.json_depth;
     options.bad_messages_max = static_cast<std::uint32_t>(limits.bad_messages);
-    options.groups_per_client_max = static_cast<std::uint32_t>(limits.groups_per_client);
+    options.exchange.groups_per_member_max =
+        static_cast<std::uint32_t>(limits.groups_per_client);
     options.drain_time = config.server.drain_time;
     return options;
 }

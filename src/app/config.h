@@ -25,8 +25,9 @@ enum class AuthMode : std::uint8_t { none };
 struct Config {
     struct Server {
         std::vector<io::Address> listen = {{io::Address::Family::ipv4, "127.0.0.1", 8080}};
-        std::uint64_t workers = 1;
-        worker::DuplicateId duplicate_id = worker::DuplicateId::replace;
+        std::uint64_t workers = 0;  // 0: one per core
+        bool single_process = false;
+        hub::DuplicateId duplicate_id = hub::DuplicateId::replace;
         io::LoopChoice io = io::LoopChoice::automatic;
         Duration batch_wait = std::chrono::microseconds(50);
         bool echo = false;
@@ -59,8 +60,13 @@ struct Config {
         bool enabled = true;
         std::uint64_t min_size = 256;
     } compression;
+    struct Control {
+        std::optional<io::Address> address =
+            io::Address{io::Address::Family::ipv4, "127.0.0.1", 8090};
+    } control;
     struct Health {
         Duration interval = std::chrono::seconds(30);
+        Duration stall = std::chrono::seconds(3);
     } health;
     struct Auth {
         AuthMode mode = AuthMode::none;

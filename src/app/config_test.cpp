@@ -79,10 +79,10 @@ TEST(Config, defaults_are_those_of_the_layers_below) {
     const worker::WorkerOptions ours = worker_options(Config{});
     const worker::WorkerOptions theirs;
     EXPECT_EQ(ours.connections_max, theirs.connections_max);
-    EXPECT_EQ(ours.duplicate_id, theirs.duplicate_id);
+    EXPECT_EQ(ours.exchange.duplicate_id, theirs.exchange.duplicate_id);
     EXPECT_EQ(ours.json_depth_max, theirs.json_depth_max);
     EXPECT_EQ(ours.bad_messages_max, theirs.bad_messages_max);
-    EXPECT_EQ(ours.groups_per_client_max, theirs.groups_per_client_max);
+    EXPECT_EQ(ours.exchange.groups_per_member_max, theirs.exchange.groups_per_member_max);
     EXPECT_EQ(ours.drain_time, theirs.drain_time);
     EXPECT_EQ(ours.engine.limits.message_size_max, theirs.engine.limits.message_size_max);
     EXPECT_EQ(ours.engine.limits.fragments_max, theirs.engine.limits.fragments_max);
@@ -113,12 +113,12 @@ TEST(Config, every_error_of_a_file_is_told_in_the_order_of_its_lines) {
         "[keepalive]\n"
         "ping_interval = \"soon\"\n"
         "[server]\n"
-        "workers = 2\n");
+        "workers = 300\n");
     ASSERT_EQ(errors.size(), 4u);
     expect_says(errors[0], {"f.toml:2:10: ", "limits.outbox", "\"64B\""});
     expect_says(errors[1], {"f.toml:3:1: ", "json_depht", "did you mean json_depth?"});
     expect_says(errors[2], {"f.toml:5:17: ", "keepalive.ping_interval", "\"25s\"", "\"off\""});
-    expect_says(errors[3], {"f.toml:7:11: ", "server.workers", "one worker"});
+    expect_says(errors[3], {"f.toml:7:11: ", "server.workers", "from 1 to 256, or \"auto\""});
 }
 
 TEST(Config, an_unknown_section_is_told_with_the_nearest) {
@@ -127,7 +127,7 @@ TEST(Config, an_unknown_section_is_told_with_the_nearest) {
 }
 
 TEST(Config, a_section_of_a_later_version_is_not_taken_for_a_misspelling) {
-    for (const std::string section : {"admission", "history", "control", "cluster", "events"}) {
+    for (const std::string section : {"admission", "history", "cluster", "events"}) {
         expect_says(only_error_of("[" + section + "]\nx = 1\n"),
                     {"f.toml:1:2: ",
                      "unknown section [" + section + "]",
@@ -181,6 +181,28 @@ TEST(Config, a_choice_is_told_the_nearest) {
 
 TEST(Config, tokens_are_refused_and_never_taken_for_no_tokens) {
     expect_says(only_error_of("[auth]\nmode = \"jwt\"\n"), {"f.toml:2:8: ", "no token check yet"});
+}
+
+TEST(Config, workers_are_counted_or_as_many_as_cores) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[server]\nworkers = 3\n", "f", config).empty());
+    EXPECT_EQ(config.server.workers, 3u);
+    EXPECT_TRUE(read_config_text("[server]\nworkers = \"auto\"\n", "f", config).empty());
+    EXPECT_EQ(config.server.workers, 0u);
+    expect_says(only_error_of("[server]\nworkers = \"some\"\n"), {"whole number", "\"auto\""});
+    expect_says(only_error_of("[limits]\njson_depth = \"auto\"\n"), {"whole number"});
+}
+
+TEST(Config, the_control_api_is_local_or_off) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[control]\naddress = \"[::1]:9\"\n", "f", config).empty());
+    ASSERT_TRUE(config.control.address.has_value());
+    EXPECT_EQ(config.control.address->port, 9);
+    EXPECT_TRUE(read_config_text("[control]\naddress = \"off\"\n", "f", config).empty());
+    EXPECT_FALSE(config.control.address.has_value());
+    expect_says(only_error_of("[control]\naddress = \"0.0.0.0:8090\"\n"),
+                {"f.toml:2:11: ", "control.address", "loopback"});
+    expect_says(only_error_of("[control]\naddress = 8090\n"), {"an address"});
 }
 
 TEST(Config, rates_can_only_be_off) {
@@ -306,12 +328,21 @@ TEST(ConfigEnvironment, two_names_for_one_key_are_refused) {
     expect_says(errors[0], {"WSPOOL_ECHO", "WSPOOL_SERVER_ECHO"});
 }
 
+TEST(ConfigEnvironment, takes_auto_for_a_count_that_may_be) {
+    TestSources sources;
+    sources.environment = {{"WSPOOL_WORKERS", "auto"}, {"WSPOOL_CONTROL", "off"}};
+    const auto loaded = sources.load();
+    EXPECT_TRUE(loaded.errors.empty());
+    EXPECT_EQ(loaded.config.server.workers, 0u);
+    EXPECT_FALSE(loaded.config.control.address.has_value());
+}
+
 TEST(ConfigOptions, errors_name_the_option) {
     TestSources sources;
-    sources.options = {{"io", "kqueue"}, {"workers", "4"}};
+    sources.options = {{"io", "kqueue"}, {"workers", "0"}};
     const auto errors = sources.load().errors;
     ASSERT_EQ(errors.size(), 2u);
-    expect_says(errors[0], {"--workers", "one worker"});
+    expect_says(errors[0], {"--workers", "from 1 to 256"});
     expect_says(errors[1], {"--io", "kqueue", "\"epoll\""});
 }
 

@@ -117,10 +117,12 @@ class Conversation {
                 if (event.tag == input_tag) input_.acknowledge();
                 if (event.tag == signal_tag) on_signal();
                 return;
+            case session::EventKind::abandoned:
             case session::EventKind::opening:
             case session::EventKind::plain:
             case session::EventKind::pong:
             case session::EventKind::released:
+            case session::EventKind::stream:
                 return;
         }
     }

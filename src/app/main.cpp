@@ -1,4 +1,5 @@
 #include "app/verbs.h"
+#include "io/process.h"
 
 #include <csignal>
 
@@ -19,6 +20,7 @@ int run(const Command& command) {
 int main(int argc, char** argv) {
     // A write to a closed pipe or socket is an error to handle, not a reason to die.
     std::signal(SIGPIPE, SIG_IGN);
+    wspool::io::remember_arguments(argc, argv);
     const wspool::app::Parsed parsed = wspool::app::parse_command_line(argc, argv);
     if (!parsed.command) return parsed.exit_status;
     return wspool::app::run(*parsed.command);

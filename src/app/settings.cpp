@@ -27,8 +27,6 @@ constexpr std::array<std::string_view, 2> format_names = {"text", "json"};
 
 constexpr std::string_view no_rate =
     "this version of wspool limits no rates, so only \"off\" can be said here";
-constexpr std::string_view one_worker =
-    "this version of wspool runs one worker: set it to 1 or leave it out";
 
 // Bounds: the least is what still works, the most is what the types and the kernel below can take
 // (1 GiB of message, 2^31 of buffer, 1,024 levels of JSON, 255 tokens of control frames) or what no
@@ -43,12 +41,17 @@ const Setting table[] = {
      "Where clients connect: ADDR:PORT, [ADDR]:PORT or unix:/path; may be repeated"},
     {"server",
      "workers",
-     CountKind{FIELD(server.workers), 1, 1, one_worker},
+     CountKind{FIELD(server.workers), 1, 256, true},
      "workers",
-     "Worker processes"},
+     "Worker processes; \"auto\" for one per core"},
+    {"server",
+     "single_process",
+     FlagKind{FIELD(server.single_process)},
+     "single-process",
+     "One worker in the program's own process, without master and control API; for debuggers"},
     {"server",
      "duplicate_id",
-     ChoiceKind{duplicate_names, CHOOSE(server.duplicate_id, worker::DuplicateId)},
+     ChoiceKind{duplicate_names, CHOOSE(server.duplicate_id, hub::DuplicateId)},
      "duplicate-id",
      "A second connection of the same id: replace, reject or allow"},
     {"server",
@@ -117,7 +120,14 @@ const Setting table[] = {
     {"compression", "enabled", FlagKind{FIELD(compression.enabled)}},
     {"compression", "min_size", SizeKind{FIELD(compression.min_size), 0, gib}},
 
+    {"control",
+     "address",
+     LocalAddressKind{FIELD(control.address)},
+     "control",
+     "Where the control API and the metrics are: ADDR:PORT, unix:/path, or \"off\""},
+
     {"health", "interval", DurationKind{FIELD(health.interval), milliseconds(1), hours(24), true}},
+    {"health", "stall", DurationKind{FIELD(health.stall), milliseconds(100), hours(24)}},
 
     {"auth",
      "mode",

@@ -25,7 +25,7 @@ struct FlagKind {
 struct CountKind {
     std::uint64_t& (*field)(Config&);
     std::uint64_t min, max;
-    std::string_view mend = {};  // said when out of bounds, instead of the bounds
+    bool may_be_auto = false;  // "auto" is 0
 };
 struct SizeKind {
     std::uint64_t& (*field)(Config&);
@@ -51,9 +51,19 @@ struct OffKind {
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
 };
+// One that only this machine can reach, or "off".
+struct LocalAddressKind {
+    std::optional<io::Address>& (*field)(Config&);
+};
 
-using SettingKind =
-    std::variant<FlagKind, CountKind, SizeKind, DurationKind, ChoiceKind, OffKind, AddressesKind>;
+using SettingKind = std::variant<FlagKind,
+                                 CountKind,
+                                 SizeKind,
+                                 DurationKind,
+                                 ChoiceKind,
+                                 OffKind,
+                                 AddressesKind,
+                                 LocalAddressKind>;
 
 struct Setting {
     std::string_view section;

@@ -129,26 +129,22 @@ CallbackDriver::~CallbackDriver() = default;
 // ---- slots
 
 CallbackDriver::Slot* CallbackDriver::find(std::uint64_t tag) {
-    const std::size_t index = tag & UINT32_MAX;
-    if (index >= slots_.size()) return nullptr;
+    const auto index = static_cast<std::uint32_t>(tag);
+    if (index >= slot_indexes_.end()) return nullptr;
     Slot& slot = slots_[index];
     return slot.generation == tag >> 32 && slot.state != SlotState::free ? &slot : nullptr;
 }
 
 api::CallNumber CallbackDriver::new_call() {
-    if (free_slots_.empty()) {
-        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-        slots_.emplace_back();
-    }
-    const std::uint32_t index = free_slots_.back();
-    free_slots_.pop_back();
+    const std::uint32_t index = slot_indexes_.take();
+    slots_.grow_to(index);
     Slot& slot = slots_[index];
     slot.state = SlotState::calling;
     return static_cast<api::CallNumber>(tag_of(index, slot.generation));
 }
 
 void CallbackDriver::free_slot(std::uint64_t tag) {
-    const auto index = static_cast<std::uint32_t>(tag & UINT32_MAX);
+    const auto index = static_cast<std::uint32_t>(tag);
     Slot& slot = slots_[index];
     const std::uint32_t next = slot.generation == UINT32_MAX ? 1 : slot.generation + 1;
     slot.state = SlotState::free;
@@ -157,16 +153,24 @@ void CallbackDriver::free_slot(std::uint64_t tag) {
     slot.revoked = std::stop_source(std::nostopstate);
     slot.why.reset();
     slot.generation = next;
-    free_slots_.push_back(index);
+    slot_indexes_.give_back(index);
 }
 
-CallbackDriver::Slot& CallbackDriver::begin(api::CallNumber number, Done done) {
+template <class CallDone>
+void CallbackDriver::begin(api::CallNumber number, CallDone&& done) {
     Slot* slot = find(static_cast<std::uint64_t>(number));
     WSPOOL_ASSERT(slot != nullptr && slot->state == SlotState::calling);
-    slot->done = std::move(done);
-    // The loop's time is that of its last wait, which may have been long ago.
-    slot->since = io::read_clock();
-    return *slot;
+    slot->done.template emplace<std::remove_reference_t<CallDone>>(std::forward<CallDone>(done));
+    slot->call = CallId{};
+    slot->since = never;
+}
+
+// The loop's time is that of its last wait, which may have been long ago; and a look at the clock
+// is a tenth of what sending costs, so only who waits takes one.
+Instant CallbackDriver::begin_waiting(std::uint64_t tag) {
+    const Instant at = io::read_clock();
+    if (Slot* slot = find(tag)) slot->since = at;
+    return at;
 }
 
 void CallbackDriver::answer_later(std::uint64_t tag, std::optional<api::Error> error) {
@@ -177,6 +181,8 @@ void CallbackDriver::answer_later(std::uint64_t tag, std::optional<api::Error> e
 // ---- calls
 
 api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_view pool) {
+    if (url == last_target_.url && pool == last_target_.pool && core_.is_known(last_target_.id))
+        return last_target_.id;
     const bool needs_tls = is_secure(url);
     if (!pool.empty() && std::none_of(options_.pools.begin(),
                                       options_.pools.end(),
@@ -193,6 +199,7 @@ api::Result<TargetId> CallbackDriver::target(std::string_view url, std::string_v
     spec_.pool = pool;
     const auto found = needs_tls || !pool.empty() ? core_.target(url, spec_) : core_.target(url);
     if (!found) return api::Error(errc::bad_url, found.error().message);
+    last_target_ = {std::string(url), std::string(pool), *found};
     return *found;
 }
 
@@ -207,7 +214,8 @@ Instant CallbackDriver::deadline(std::optional<Duration> timeout,
 }
 
 api::Error CallbackDriver::error_of(ErrorCode code, std::string_view text, const Slot* slot) const {
-    const Duration waited = slot == nullptr ? Duration::zero() : io::read_clock() - slot->since;
+    const bool has_waited = slot != nullptr && slot->since != never;
+    const Duration waited = has_waited ? io::read_clock() - slot->since : Duration::zero();
     return {errc_of(code),
             std::string(text),
             is_about_connecting(code) ? std::string(text) : std::string(),
@@ -231,9 +239,10 @@ void CallbackDriver::take_outcome(std::uint64_t tag, const Outcome& outcome) {
 void CallbackDriver::acquire(api::CallNumber number,
                              std::string_view url,
                              const api::AcquireOptions& options,
-                             AcquireDone done) {
+                             AcquireDone&& done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    const Instant at = begin(number, std::move(done)).since;
+    begin(number, std::move(done));
+    const Instant at = begin_waiting(tag);
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
     AcquireSpec spec;
@@ -249,16 +258,18 @@ void CallbackDriver::send(api::CallNumber number,
                           std::string_view url,
                           std::string_view message,
                           const api::SendOptions& options,
-                          SendDone done) {
+                          SendDone&& done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    const Instant at = begin(number, std::move(done)).since;
+    begin(number, std::move(done));
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
+    const ws::Opcode opcode = opcode_of(options.binary);
+    if (core_.send_now(*wanted, opcode, as_bytes(message), tag)) return;
     SendSpec spec;
     spec.priority = priority_of(options.priority);
-    spec.deadline = deadline(options.timeout, options.priority, at);
+    spec.deadline = deadline(options.timeout, options.priority, begin_waiting(tag));
     spec.tag = tag;
-    take_outcome(tag, core_.send_once(*wanted, opcode_of(options.binary), as_bytes(message), spec));
+    take_outcome(tag, core_.send_once(*wanted, opcode, as_bytes(message), spec));
 }
 
 void CallbackDriver::request(api::CallNumber number,
@@ -266,9 +277,10 @@ void CallbackDriver::request(api::CallNumber number,
                              std::string_view id,
                              std::string_view message,
                              const api::SendOptions& options,
-                             RequestDone done) {
+                             RequestDone&& done) {
     const auto tag = static_cast<std::uint64_t>(number);
-    const Instant at = begin(number, std::move(done)).since;
+    begin(number, std::move(done));
+    const Instant at = begin_waiting(tag);
     const auto wanted = target(url, options.pool);
     if (!wanted) return answer_later(tag, wanted.error());
     SendSpec spec;

@@ -12,6 +12,7 @@
 // Limits: the core's. Not thread-safe.
 #pragma once
 
+#include "base/chunked_array.h"
 #include "client/callback_options.h"
 #include "client/core.h"
 #include "client/core_resolver.h"
@@ -23,7 +24,6 @@
 #include <wspool/stats.h>
 
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -65,18 +65,18 @@ class CallbackDriver {
     void acquire(api::CallNumber number,
                  std::string_view url,
                  const api::AcquireOptions& options,
-                 AcquireDone done);
+                 AcquireDone&& done);
     void send(api::CallNumber number,
               std::string_view url,
               std::string_view message,
               const api::SendOptions& options,
-              SendDone done);
+              SendDone&& done);
     void request(api::CallNumber number,
                  std::string_view url,
                  std::string_view id,
                  std::string_view message,
                  const api::SendOptions& options,
-                 RequestDone done);
+                 RequestDone&& done);
     bool cancel(api::CallNumber number);
 
     // ---- leases
@@ -123,10 +123,16 @@ class CallbackDriver {
         bool is_answered = false;  // calling: its answer is in answers_
         Done done;
         CallId call;
-        Instant since{};
+        Instant since = never;  // it waits since then; never: it did not have to
         LeaseId lease;
         std::stop_source revoked{std::nostopstate};
-        std::optional<api::Error> why;
+        std::unique_ptr<const api::Error> why;
+    };
+    // The target of the last call: often that of the next as well.
+    struct LastTarget {
+        std::string url;
+        std::string pool;
+        TargetId id;
     };
     struct Answer {
         std::uint64_t tag;
@@ -143,12 +149,15 @@ class CallbackDriver {
                    const CoreOptions& core_options);
 
     // Never 0, because generations begin at 1: events of nobody's find no slot.
-    [[nodiscard]] static std::uint64_t tag_of(std::size_t index, std::uint32_t generation) {
+    [[nodiscard]] static std::uint64_t tag_of(std::uint32_t index, std::uint32_t generation) {
         return (std::uint64_t{generation} << 32) | index;
     }
     [[nodiscard]] Slot* find(std::uint64_t tag);
     void free_slot(std::uint64_t tag);
-    Slot& begin(api::CallNumber number, Done done);
+    // The call's slot holds `done` from now on.
+    template <class CallDone>
+    void begin(api::CallNumber number, CallDone&& done);
+    [[nodiscard]] Instant begin_waiting(std::uint64_t tag);
     void answer_later(std::uint64_t tag, std::optional<api::Error> error);
     void take_outcome(std::uint64_t tag, const Outcome& outcome);
     [[nodiscard]] api::Result<TargetId> target(std::string_view url, std::string_view pool);
@@ -164,6 +173,7 @@ class CallbackDriver {
     void fail_call(std::uint64_t tag, api::Error error);
     void grant(std::uint64_t tag, LeaseId lease);
     void on_event(const CoreEvent& event);
+    void on_sent(std::uint64_t tag);
     void on_revoked(const CoreEvent& event);
     template <class Call>
     void guard(std::string_view who, Call&& call);
@@ -180,11 +190,12 @@ class CallbackDriver {
     io::SystemEntropy entropy_;
     api::Options options_;
     TargetSpec spec_;  // of what is not plain; `tls` once wss:// was asked for
+    LastTarget last_target_;
     Core core_;
     std::weak_ptr<api::detail::LeaseOwner> owner_;
 
-    std::deque<Slot> slots_;  // references stay good while it grows
-    std::vector<std::uint32_t> free_slots_;
+    ChunkedArray<Slot> slots_;
+    IndexPool slot_indexes_;
     std::vector<Answer> answers_;
     std::vector<Answer> delivering_;  // in deliver_answers()
     std::vector<Write> writes_;

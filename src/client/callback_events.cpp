@@ -97,10 +97,18 @@ void CallbackDriver::grant(std::uint64_t tag, LeaseId lease) {
     guard("a callback of acquire()", [&] { done(std::move(made)); });
 }
 
+void CallbackDriver::on_sent(std::uint64_t tag) {
+    Slot* slot = find(tag);
+    if (slot == nullptr) return;
+    const SendDone done = std::get<SendDone>(std::move(slot->done));
+    free_slot(tag);
+    if (done) guard("a callback of send()", [&] { done({}); });
+}
+
 void CallbackDriver::on_revoked(const CoreEvent& event) {
     Slot* slot = find(event.tag);
     if (slot == nullptr) return;
-    slot->why = error_of(event.error, event.text, nullptr);
+    slot->why = std::make_unique<api::Error>(error_of(event.error, event.text, nullptr));
     if (slot->state == SlotState::calling) return;  // deliver_answers() sees it
     slot->state = SlotState::revoked;
     // Callbacks on the token may give the lease back, and the slot is another's then.
@@ -116,13 +124,9 @@ void CallbackDriver::on_event(const CoreEvent& event) {
             return;
         case CoreEventKind::failed:
             return fail_call(event.tag, error_of(event.error, event.text, slot));
-        case CoreEventKind::sent: {
-            if (slot == nullptr) return;
-            const SendDone done = std::get<SendDone>(std::move(slot->done));
-            free_slot(event.tag);
-            if (done) guard("a callback of send()", [&] { done({}); });
+        case CoreEventKind::sent:
+            for (const std::uint64_t tag : event.tags) on_sent(tag);
             return;
-        }
         case CoreEventKind::replied: {
             if (slot == nullptr) return;
             const RequestDone done = std::get<RequestDone>(std::move(slot->done));
@@ -180,8 +184,8 @@ void CallbackDriver::finish() {
     }
     // Callbacks may call again. Who does so for ever is not answered for ever.
     constexpr int rounds_max = 16;
-    for (int round = 0; round < rounds_max && slots_.size() > free_slots_.size(); ++round) {
-        for (std::size_t index = 0; index < slots_.size(); ++index) {
+    for (int round = 0; round < rounds_max && slot_indexes_.used() > 0; ++round) {
+        for (std::uint32_t index = 0; index < slot_indexes_.end(); ++index) {
             if (slots_[index].state != SlotState::calling) continue;
             fail_call(tag_of(index, slots_[index].generation), closed);
         }

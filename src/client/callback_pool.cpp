@@ -108,7 +108,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
     void acquire(CallNumber call,
                  std::string_view url,
                  const AcquireOptions& options,
-                 std::function<void(Result<Lease>)> done) {
+                 std::function<void(Result<Lease>)>&& done) {
         if (driver_ != nullptr) return driver_->acquire(call, url, options, std::move(done));
         later([done = std::move(done), error = trouble_] { done(error); });
     }
@@ -116,7 +116,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
               std::string_view url,
               std::string_view message,
               const SendOptions& options,
-              std::function<void(Result<void>)> done) {
+              std::function<void(Result<void>)>&& done) {
         if (driver_ != nullptr) return driver_->send(call, url, message, options, std::move(done));
         if (done) later([done = std::move(done), error = trouble_] { done(error); });
     }
@@ -125,7 +125,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
                  std::string_view id,
                  std::string_view message,
                  const SendOptions& options,
-                 std::function<void(Result<std::string>)> done) {
+                 std::function<void(Result<std::string>)>&& done) {
         if (driver_ != nullptr) {
             return driver_->request(call, url, id, message, options, std::move(done));
         }

@@ -16,6 +16,7 @@ api::HostStats public_stats(const HostStats& host) {
     const pool::PoolReport& report = host.pool;
     api::HostStats stats;
     stats.total = report.total;
+    stats.max = report.max_size;
     stats.active = report.leased;
     stats.idle = report.idle;
     stats.connecting = report.connecting + report.validating;

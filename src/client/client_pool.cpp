@@ -127,7 +127,7 @@ void ClientPool::post(std::string_view url,
                                           message = std::string(message),
                                           options = client::KeptOptions(options),
                                           done](CallbackDriver& driver) {
-        driver.send(driver.new_call(), url, message, options.get(), done);
+        driver.send(driver.new_call(), url, message, options.get(), client::SendDone(done));
     });
     if (refused && done) done(std::move(*refused));
 }

@@ -1,8 +1,7 @@
-// The turn, the events, and the verbs' entry: stale names end here.
+// The turn, and the events that it yields.
 #include "client/core.h"
 
 #include "client/core_state.h"
-#include "ws/utf8.h"
 
 #include <algorithm>
 #include <utility>
@@ -28,23 +27,6 @@ session::EngineOptions engine_options(const CoreOptions& options) {
     return engine;
 }
 
-bool is_sendable(ws::Opcode opcode, ByteView payload) {
-    return opcode == ws::Opcode::binary ||
-           (opcode == ws::Opcode::text && ws::is_valid_utf8(payload));
-}
-
-Outcome stale_target() {
-    return {.kind = Outcome::Kind::failed,
-            .error = ErrorCode::invalid,
-            .text = "the target is not known any more; ask for it by its URL again"};
-}
-
-Outcome not_sendable() {
-    return {.kind = Outcome::Kind::failed,
-            .error = ErrorCode::invalid,
-            .text = "the message is text, and not UTF-8, or of no kind that may be sent"};
-}
-
 }  // namespace
 
 Core::State::State(io::Loop& loop,
@@ -55,6 +37,7 @@ Core::State::State(io::Loop& loop,
       resolver(resolver_in),
       entropy(entropy_in),
       engine(loop, engine_options(options), entropy, counters),
+      time(engine.now()),
       hash_key{entropy.next_u64(), entropy.next_u64()},
       random(entropy.next_u64()),
       host_deadlines(HostPosition{&hosts}),
@@ -63,6 +46,9 @@ Core::State::State(io::Loop& loop,
     WSPOOL_ASSERT(check(options));
     if (options.max_total_connections > 0)
         ceiling = std::make_unique<pool::Ceiling>(options.max_total_connections);
+    if (resolver.fd() < 0) return;
+    const auto watched = engine.watch(resolver.fd(), resolver_tag);
+    WSPOOL_ASSERT(watched.has_value());
 }
 
 // ---- the turn
@@ -70,6 +56,7 @@ Core::State::State(io::Loop& loop,
 void Core::State::wait(Instant deadline) {
     refresh_deadlines();
     engine.wait(std::min(deadline, next_deadline()));
+    time = engine.now();
     settle_sends();
     run_timers();
     // A resolver without a descriptor is asked in every turn.
@@ -91,7 +78,7 @@ void Core::State::refresh_deadlines() {
 }
 
 Instant Core::State::next_deadline() const {
-    if (!told.empty() || !taken.empty()) return Instant::min();
+    if (!told.empty() || sent_groups_told < sent_groups.size()) return Instant::min();
     // What is sent now is told at once, not when the peer says something.
     if (!tracked.empty() && engine.has_unflushed()) return Instant::min();
     Instant due = std::min(
@@ -122,8 +109,11 @@ void Core::State::run_timers() {
 
 bool Core::State::next(CoreEvent& event) {
     for (;;) {
+        if (sent_groups_told < sent_groups.size()) {
+            deliver_sent(event);
+            return true;
+        }
         if (!told.empty()) return deliver(event);
-        if (!taken.empty()) return deliver_sent(event);
         if (!engine.next(engine_event)) return false;
         if (engine_event.kind != session::EventKind::message) {
             on_engine_event(engine_event);
@@ -191,9 +181,11 @@ void Core::State::on_engine_event(const session::Event& event) {
             return touch(host);
         }
         case session::EventKind::message:
+        case session::EventKind::abandoned:
         case session::EventKind::opening:
         case session::EventKind::plain:
         case session::EventKind::readable:
+        case session::EventKind::stream:
             return;
     }
 }
@@ -224,17 +216,16 @@ bool Core::State::deliver(CoreEvent& event) {
     return true;
 }
 
-// Without the detour through `told`: this is the one event that comes with every message.
-bool Core::State::deliver_sent(CoreEvent& event) {
-    Connection& connection = connections[taken.back()];
+// Without the detour through `told`: this is the one event that comes with every message. A target
+// is not forgotten in the turn in which something of it was sent.
+void Core::State::deliver_sent(CoreEvent& event) {
+    const SentGroup& group = sent_groups[sent_groups_told++];
     event = CoreEvent{};
     event.kind = CoreEventKind::sent;
-    event.tag = connection.sends.front().tag;
-    event.target = target_id(connection.target);
-    event.url = targets[connection.target].url;
-    connection.sends.pop_front();
-    if (--connection.taken == 0) taken.pop_back();
-    return true;
+    event.tags = std::span(sent_tags).subspan(sent_tags_told, group.count);
+    event.target = target_id(group.target);
+    event.url = targets[group.target].url;
+    sent_tags_told += group.count;
 }
 
 // ---- the end
@@ -270,174 +261,6 @@ void Core::State::note_drained() {
     sweep_at = never;
     told.push_back({});
     told.back().event.kind = CoreEventKind::drained;
-}
-
-// ---- Core
-
-Core::Core(io::Loop& loop, NameResolver& resolver, const CoreOptions& options, Entropy& entropy)
-    : state_(std::make_unique<State>(loop, resolver, options, entropy)) {
-    if (resolver.fd() < 0) return;
-    const auto watched = state_->engine.watch(resolver.fd(), resolver_tag);
-    WSPOOL_ASSERT(watched.has_value());
-}
-
-Core::~Core() = default;
-
-Instant Core::now() const {
-    return state_->now();
-}
-
-void Core::wait(Instant deadline) {
-    state_->wait(deadline);
-}
-
-bool Core::next(CoreEvent& event) {
-    return state_->next(event);
-}
-
-Instant Core::next_deadline() const {
-    return state_->next_deadline();
-}
-
-Result<void> Core::watch(int fd, std::uint32_t tag) {
-    return state_->engine.watch(fd, tag);
-}
-
-Result<TargetId> Core::target(std::string_view url) {
-    return state_->find_or_make(url, state_->options.defaults, true);
-}
-
-Result<TargetId> Core::target(std::string_view url, const TargetSpec& spec) {
-    return state_->find_or_make(url, spec, false);
-}
-
-bool Core::pin(TargetId id) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none) return false;
-    ++state_->targets[target].pins;
-    return true;
-}
-
-bool Core::unpin(TargetId id) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none || state_->targets[target].pins == 0) return false;
-    --state_->targets[target].pins;
-    state_->targets[target].used_at = now();
-    return true;
-}
-
-std::string_view Core::url(TargetId id) const {
-    const std::uint32_t target = state_->find(id);
-    return target == none ? std::string_view() : state_->targets[target].url;
-}
-
-Outcome Core::acquire(TargetId id, const AcquireSpec& spec) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none) return stale_target();
-    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
-    return state_->acquire(target, spec);
-}
-
-bool Core::cancel(CallId id) {
-    const std::uint32_t call = State::find(id, state_->calls, state_->call_indexes);
-    return call != none && state_->cancel(call);
-}
-
-bool Core::release(LeaseId id) {
-    const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return false;
-    state_->end_lease(call, false);
-    state_->settle();
-    return true;
-}
-
-bool Core::discard(LeaseId id) {
-    const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return false;
-    state_->end_lease(call, true);
-    state_->settle();
-    return true;
-}
-
-SendOutcome Core::send(LeaseId id, ws::Opcode opcode, ByteView payload) {
-    const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return SendOutcome::gone;
-    if (!is_sendable(opcode, payload)) return SendOutcome::invalid;
-    return state_->push(state_->connections[state_->calls[call].connection], opcode, payload);
-}
-
-bool Core::is_open(LeaseId id) const {
-    const std::uint32_t call = state_->find_lease(id);
-    return call != none &&
-           state_->connections[state_->calls[call].connection].state == Connection::State::open;
-}
-
-std::size_t Core::outbox_size(LeaseId id) const {
-    const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return 0;
-    return state_->engine.outbox_size(state_->connections[state_->calls[call].connection].session);
-}
-
-std::string_view Core::subprotocol(LeaseId id) const {
-    const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return {};
-    return state_->connections[state_->calls[call].connection].subprotocol;
-}
-
-Outcome Core::send_once(TargetId id, ws::Opcode opcode, ByteView payload, const SendSpec& spec) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none) return stale_target();
-    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
-    if (!is_sendable(opcode, payload)) return not_sendable();
-    return state_->send_once(target, opcode, payload, spec);
-}
-
-Outcome Core::request(TargetId id,
-                      std::string_view reply_id,
-                      ByteView payload,
-                      const SendSpec& spec) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none) return stale_target();
-    if (state_->is_draining) return state_->refuse(target, ErrorCode::pool_closed);
-    if (!is_sendable(ws::Opcode::text, payload)) return not_sendable();
-    return state_->request(target, reply_id, payload, spec);
-}
-
-Result<SubscriptionId> Core::subscribe(TargetId id,
-                                       std::string_view topic,
-                                       std::string_view subscribe_frame,
-                                       std::string_view unsubscribe_frame) {
-    const std::uint32_t target = state_->find(id);
-    if (target == none) return fail(std::string(stale_target().text));
-    if (state_->is_draining) return fail(state_->explain(target, ErrorCode::pool_closed));
-    if (!ws::is_valid_utf8(as_bytes(subscribe_frame)) ||
-        !ws::is_valid_utf8(as_bytes(unsubscribe_frame)))
-        return fail(std::string(not_sendable().text));
-    return state_->subscribe(target, topic, subscribe_frame, unsubscribe_frame);
-}
-
-bool Core::unsubscribe(SubscriptionId id) {
-    const std::uint32_t subscription =
-        State::find(id, state_->subscriptions, state_->subscription_indexes);
-    if (subscription == none || state_->subscriptions[subscription].shard == none) return false;
-    state_->unsubscribe(subscription);
-    return true;
-}
-
-void Core::drain(Instant deadline) {
-    state_->drain(deadline);
-}
-
-bool Core::is_drained() const {
-    return state_->is_drained;
-}
-
-CoreStats Core::stats() const {
-    return state_->stats();
-}
-
-void Core::check_invariants() const {
-    state_->check_invariants();
 }
 
 }  // namespace wspool::client

@@ -64,6 +64,7 @@ class Core {
     bool pin(TargetId target);
     bool unpin(TargetId target);
     [[nodiscard]] std::string_view url(TargetId target) const;  // stale: empty
+    [[nodiscard]] bool is_known(TargetId target) const;
 
     // ---- connections
     // done: `lease`. pending: `granted` or `failed` follows.
@@ -89,6 +90,12 @@ class Core {
                                     ws::Opcode opcode,
                                     ByteView payload,
                                     const SendSpec& spec);
+    // The same for a message that need not wait, without the means of waiting: true, and `sent` or
+    // `failed` follows. False: nothing was done, and send_once() says why or waits.
+    [[nodiscard]] bool send_now(TargetId target,
+                                ws::Opcode opcode,
+                                ByteView payload,
+                                std::uint64_t tag);
     // Holds a connection until a text message comes over it whose member "id" is `id`, as JSON
     // writes it: `7`, `"seven"`. pending, then `replied` or `failed`.
     [[nodiscard]] Outcome request(TargetId target,

@@ -125,6 +125,7 @@ class TestServer {
             case session::EventKind::pong:
             case session::EventKind::released:
             case session::EventKind::readable:
+            case session::EventKind::stream:
                 return;
         }
     }
@@ -268,22 +269,30 @@ class CoreBed : public testing::Test {
         core_->check_invariants();
         CoreEvent event;
         while (core_->next(event)) {
-            seen_.push_back({event.kind,
-                             event.tag,
-                             event.error,
-                             event.lease,
-                             std::string(event.url),
-                             std::string(event.text),
-                             std::string(as_text(event.payload)),
-                             event.is_binary,
-                             event.end,
-                             event.code,
-                             event.attempts});
+            see(event);
             if (hook_) hook_(event);
         }
         core_->check_invariants();
         for (auto& server : servers_) server->pump();
         for (auto& server : raw_servers_) server->pump();
+    }
+    void see(const CoreEvent& event) {
+        SeenEvent seen{event.kind,
+                       event.tag,
+                       event.error,
+                       event.lease,
+                       std::string(event.url),
+                       std::string(event.text),
+                       std::string(as_text(event.payload)),
+                       event.is_binary,
+                       event.end,
+                       event.code,
+                       event.attempts};
+        if (event.kind != CoreEventKind::sent) return seen_.push_back(seen);
+        for (const std::uint64_t tag : event.tags) {
+            seen.tag = tag;
+            seen_.push_back(seen);
+        }
     }
     // False when that takes longer than ten seconds.
     bool run_until(const std::function<bool()>& done) {

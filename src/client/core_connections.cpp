@@ -145,16 +145,10 @@ void Core::State::on_closed(std::uint32_t index, const session::Event& event) {
 void Core::State::on_gone(std::uint32_t index) {
     Connection& connection = connections[index];
     WSPOOL_ASSERT(connection.holders.is_empty());
-    if (connection.taken > 0) std::erase(taken, index);
-    for (const Connection::Message& message : connection.sends) {
-        if (connection.taken > 0) {
-            --connection.taken;
-            tell(CoreEventKind::sent, connection.target, message.tag);
-            continue;
-        }
+    for (std::size_t i = 0; i < connection.sends.size(); ++i) {
         tell(CoreEventKind::failed,
              connection.target,
-             message.tag,
+             connection.sends[i].tag,
              explain(connection.target, ErrorCode::connection_lost))
             .error = ErrorCode::connection_lost;
     }

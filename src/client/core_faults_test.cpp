@@ -272,6 +272,31 @@ TEST_F(FaultsOfTheField, F42AfterAnOutageAsManyAreIdleAsAskedFor) {
     ASSERT_TRUE(run_until([&] { return host().pool.idle == 3; }));
 }
 
+// ---- the article's PoolMetrics
+
+TEST_F(DefectsOfTheArticle, E2ThroughputIsCountedBothWaysAsNumbersThatStay) {
+    TestServer& server = serve();
+    start();
+    const LeaseId held = lease(server.url());
+    (void)core().send(held, ws::Opcode::text, as_bytes("12345"));
+    ASSERT_TRUE(run_until_seen(CoreEventKind::message));
+    core().release(held);
+    (void)send_once(server.url(), "123", 1);
+    ASSERT_TRUE(run_until_seen(CoreEventKind::message, 2));
+    (void)core().request(target(server.url()), "7", as_bytes(R"({"id":7})"), {.tag = 2});
+    ASSERT_TRUE(run_until_seen(CoreEventKind::replied));
+    (void)core().subscribe(target(server.url()), "topic", "ab", {});
+    ASSERT_TRUE(run_until_seen(CoreEventKind::message, 3));
+    const HostStats stats = host();
+    EXPECT_EQ(stats.messages_sent, 4u);
+    EXPECT_EQ(stats.bytes_sent, 5u + 3u + 8u + 2u);
+    EXPECT_EQ(stats.messages_received, 4u);
+    EXPECT_EQ(stats.bytes_received, 5u + 3u + 8u + 2u);
+    // Not an average over a lifetime, which time changes.
+    run_for(20ms);
+    EXPECT_EQ(host().messages_received, 4u);
+}
+
 // ---- the article's ClientConnectionPool
 
 TEST_F(DefectsOfTheArticle, C1FiftyCallsAtOnceDoNotOpenMoreThanTheLimit) {

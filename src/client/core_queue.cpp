@@ -13,30 +13,12 @@ Outcome Core::State::send_once(std::uint32_t index,
     Target& target = targets[index];
     target.used_at = now();
     if (target.is_stopped) wake(index);
-    if (!target.queue.is_empty()) return enqueue(index, opcode, payload, spec);
-    if (!target.shards.empty()) {
-        const std::uint32_t shard = open_shard(target);
-        if (shard == none) return enqueue(index, opcode, payload, spec);
-        const std::uint32_t carrier = calls[shard].connection;
-        if (!has_room(connections[carrier], payload.size())) {
-            track(carrier);
-            return enqueue(index, opcode, payload, spec);
-        }
+    if (const std::uint32_t carrier = find_carrier(index, payload.size()); carrier != none) {
         push_tracked(carrier, opcode, payload, spec.tag);
         return {.kind = Outcome::Kind::pending};
     }
-    // A message needs no lease of its own: it is gone from here at once. (What the pool has to do
-    // is due later by that, never sooner.)
-    Host& host = hosts[target.host];
-    const pool::SlotId idle = host.pool->use_idle(target.key, now());
-    if (idle != pool::SlotId{}) {
-        const std::uint32_t carrier = connection_of(host, idle);
-        if (has_room(connections[carrier], payload.size())) {
-            connections[carrier].used_at = now();
-            push_tracked(carrier, opcode, payload, spec.tag);
-            return {.kind = Outcome::Kind::pending};
-        }
-    }
+    if (!target.queue.is_empty() || !target.shards.empty())
+        return enqueue(index, opcode, payload, spec);
     if (const ErrorCode error = ask_courier(index); error != ErrorCode::none) {
         settle();
         if (error != ErrorCode::circuit_open || options.max_queued_messages == 0)
@@ -50,6 +32,40 @@ Outcome Core::State::send_once(std::uint32_t index,
         flush(index, calls[target.courier].connection);
     settle();
     return outcome;
+}
+
+bool Core::State::send_now(std::uint32_t index,
+                           ws::Opcode opcode,
+                           ByteView payload,
+                           std::uint64_t tag) {
+    if (targets[index].is_stopped) return false;
+    const std::uint32_t carrier = find_carrier(index, payload.size());
+    if (carrier == none) return false;
+    targets[index].used_at = now();
+    push_tracked(carrier, opcode, payload, tag);
+    return true;
+}
+
+std::uint32_t Core::State::find_carrier(std::uint32_t index, std::size_t size) {
+    const Target& target = targets[index];
+    if (!target.queue.is_empty()) return none;
+    std::uint32_t carrier = none;
+    if (target.shards.empty()) {
+        // A message needs no lease of its own: it is gone from here at once. (What the pool has to
+        // do is due later by that, never sooner.)
+        Host& host = hosts[target.host];
+        const pool::SlotId idle = host.pool->use_idle(target.key, now());
+        if (idle == pool::SlotId{}) return none;
+        carrier = connection_of(host, idle);
+        connections[carrier].used_at = now();
+    } else {
+        const std::uint32_t shard = open_shard(target);
+        if (shard == none) return none;
+        carrier = calls[shard].connection;
+    }
+    if (has_room(connections[carrier], size)) return carrier;
+    if (!target.shards.empty()) track(carrier);
+    return none;
 }
 
 Outcome Core::State::enqueue(std::uint32_t index,
@@ -97,19 +113,18 @@ bool Core::State::has_room(const Connection& connection, std::size_t size) const
 SendOutcome Core::State::push(Connection& connection, ws::Opcode opcode, ByteView payload) {
     if (connection.state != Connection::State::open) return SendOutcome::gone;
     if (!has_room(connection, payload.size())) return SendOutcome::full;
-    switch (engine.send(connection.session, opcode, payload)) {
-        case session::SendOutcome::queued:
-            break;
-        case session::SendOutcome::full:
-        case session::SendOutcome::gone:
-            return SendOutcome::gone;
-    }
+    return hand_over(connection, opcode, payload) ? SendOutcome::queued : SendOutcome::gone;
+}
+
+bool Core::State::hand_over(Connection& connection, ws::Opcode opcode, ByteView payload) {
+    if (engine.send(connection.session, opcode, payload) != session::SendOutcome::queued)
+        return false;
     Host& host = host_of_target(connection.target);
     ++connection.pushed;
     ++host.messages_sent;
     host.bytes_sent += payload.size();
     note_used(connection);
-    return SendOutcome::queued;
+    return true;
 }
 
 void Core::State::push_tracked(std::uint32_t index,
@@ -117,7 +132,7 @@ void Core::State::push_tracked(std::uint32_t index,
                                ByteView payload,
                                std::uint64_t tag) {
     Connection& connection = connections[index];
-    if (push(connection, opcode, payload) != SendOutcome::queued) {
+    if (!hand_over(connection, opcode, payload)) {
         // It is ending, and this is told in this turn.
         tell(CoreEventKind::failed,
              connection.target,
@@ -136,9 +151,27 @@ void Core::State::track(std::uint32_t index) {
     tracked.push_back(index);
 }
 
+// The kernel has taken the first `taken` messages of the connection.
+void Core::State::note_sent(Connection& connection, std::uint64_t taken) {
+    std::uint32_t count = 0;
+    for (; count < connection.sends.size(); ++count) {
+        if (connection.sends[count].position > taken) break;
+        sent_tags.push_back(connection.sends[count].tag);
+    }
+    if (count == 0) return;
+    connection.sends.pop_front(count);
+    targets[connection.target].used_at = now();
+    sent_groups.push_back({connection.target, count});
+}
+
 // After each wait(): what the kernel has taken meanwhile is sent, and where there is room again,
 // more follows.
 void Core::State::settle_sends() {
+    if (sent_groups_told == sent_groups.size()) {
+        sent_groups.clear();
+        sent_tags.clear();
+        sent_groups_told = sent_tags_told = 0;
+    }
     std::vector<std::uint32_t> visited;
     visited.swap(tracked);
     for (const std::uint32_t index : visited) {
@@ -146,13 +179,9 @@ void Core::State::settle_sends() {
         connection.is_tracked = false;
         const auto unsent = engine.unsent_messages(connection.session);
         if (!unsent) continue;  // what was not sent is told when it is gone
-        const std::uint32_t before = connection.taken;
-        while (connection.taken < connection.sends.size() &&
-               connection.sends[connection.taken].position + *unsent <= connection.pushed)
-            ++connection.taken;
-        if (before == 0 && connection.taken > 0) taken.push_back(index);
+        note_sent(connection, connection.pushed - *unsent);
         if (connection.state == Connection::State::open) flush(connection.target, index);
-        if (connection.taken < connection.sends.size()) track(index);
+        if (connection.sends.size() > 0) track(index);
     }
     if (tracked.empty()) {
         visited.clear();

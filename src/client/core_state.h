@@ -1,8 +1,8 @@
-// The inside of Core, shared by its sources: core.cpp (the turn and the verbs' entry),
-// core_targets.cpp (URLs and hosts), core_calls.cpp (who acquires), core_queue.cpp (messages that
-// wait for a connection, or are on their way), subscription.cpp (shards), endpoint.cpp (connecting)
-// and core_connections.cpp (what pools ask and sessions tell). Everything goes by index here;
-// generations are checked where a call comes in.
+// The inside of Core, shared by its sources: core.cpp (the turn), core_verbs.cpp (the
+// verbs' entry), core_targets.cpp (URLs and hosts), core_calls.cpp (who acquires), core_queue.cpp
+// (messages that wait for a connection, or are on their way), subscription.cpp (shards),
+// endpoint.cpp (connecting) and core_connections.cpp (what pools ask and sessions tell). Everything
+// goes by index here; generations are checked where a call comes in.
 #pragma once
 
 #include "base/bytes.h"
@@ -11,6 +11,7 @@
 #include "base/index_table.h"
 #include "base/random.h"
 #include "client/core.h"
+#include "client/fifo.h"
 #include "pool/admission_deadlines.h"
 #include "pool/admission_list.h"
 #include "pool/pool.h"
@@ -86,11 +87,10 @@ struct Connection {
     std::uint32_t stagger_position = UINT32_MAX;
     session::SessionId session;  // open, closing
     std::string subprotocol;
-    pool::IndexList holders;    // calls that are leased
-    Instant used_at{};          // the pool knows
-    std::uint64_t pushed = 0;   // messages given to the session
-    std::deque<Message> sends;  // of send_once(), not told yet
-    std::uint32_t taken = 0;    // of them, by the kernel; then it is in State::taken
+    pool::IndexList holders;   // calls that are leased
+    Instant used_at{};         // the pool knows
+    std::uint64_t pushed = 0;  // messages given to the session
+    Fifo<Message> sends;       // of send_once(), not taken by the kernel yet
 };
 
 struct Target {
@@ -148,7 +148,7 @@ struct Core::State {
     void refresh_deadlines();
     void run_timers();
     bool deliver(CoreEvent& event);
-    bool deliver_sent(CoreEvent& event);
+    void deliver_sent(CoreEvent& event);
     void on_engine_event(const session::Event& event);
     // Queues an event about `target`.
     CoreEvent& tell(CoreEventKind kind,
@@ -199,11 +199,19 @@ struct Core::State {
                                     ws::Opcode opcode,
                                     ByteView payload,
                                     const SendSpec& spec);
+    [[nodiscard]] bool send_now(std::uint32_t target,
+                                ws::Opcode opcode,
+                                ByteView payload,
+                                std::uint64_t tag);
+    // The connection that may take a message of so many bytes now; none: it has to wait.
+    [[nodiscard]] std::uint32_t find_carrier(std::uint32_t target, std::size_t size);
     [[nodiscard]] Outcome enqueue(std::uint32_t target,
                                   ws::Opcode opcode,
                                   ByteView payload,
                                   const SendSpec& spec);
     [[nodiscard]] SendOutcome push(Connection& connection, ws::Opcode opcode, ByteView payload);
+    // It is open and has room.
+    [[nodiscard]] bool hand_over(Connection& connection, ws::Opcode opcode, ByteView payload);
     void push_tracked(std::uint32_t connection,
                       ws::Opcode opcode,
                       ByteView payload,
@@ -219,6 +227,7 @@ struct Core::State {
     void rest_courier(std::uint32_t target);
     void note_used(Connection& connection);
     void track(std::uint32_t connection);
+    void note_sent(Connection& connection, std::uint64_t taken);
     void settle_sends();
 
     // ---- subscription.cpp
@@ -238,7 +247,6 @@ struct Core::State {
     [[nodiscard]] std::uint32_t open_shard(const Target& target) const;
     // Something is asked of the target: what rests for good is begun again.
     void wake(std::uint32_t target);
-    [[nodiscard]] Duration loss_delay();
     [[nodiscard]] Duration failure_delay();
 
     // ---- endpoint.cpp
@@ -273,7 +281,7 @@ struct Core::State {
     void check_connections() const;
 
     // ---- small
-    [[nodiscard]] Instant now() const { return engine.now(); }
+    [[nodiscard]] Instant now() const { return time; }
     auto call_links() {
         return [this](std::uint32_t i) -> pool::ListLinks& { return calls[i].links; };
     }
@@ -349,6 +357,7 @@ struct Core::State {
     Entropy& entropy;
     metrics::Counters counters;
     session::Engine engine;
+    Instant time;  // the engine's, which changes in wait() only
     HashKey hash_key;
     Prng random;
     std::unique_ptr<pool::Ceiling> ceiling;  // null: no common limit
@@ -380,7 +389,16 @@ struct Core::State {
     IndexPool connection_indexes;
     pool::DeadlineHeap<StaggerPosition> staggers;
     std::vector<std::uint32_t> tracked;  // connections with sends, or with a queue that is blocked
-    std::vector<std::uint32_t> taken;    // connections with sends to be told, which are many
+
+    // Messages that the kernel has taken, of one connection each, and which of them were told.
+    struct SentGroup {
+        std::uint32_t target;
+        std::uint32_t count;
+    };
+    std::vector<SentGroup> sent_groups;
+    std::vector<std::uint64_t> sent_tags;
+    std::size_t sent_groups_told = 0;
+    std::size_t sent_tags_told = 0;
 
     struct Told {
         CoreEvent event;

@@ -44,10 +44,15 @@ class CoreStorm : public CoreBed {
                 leases_[event.tag] = event.lease;
                 return;
             case CoreEventKind::failed:
-            case CoreEventKind::sent:
             case CoreEventKind::replied:
                 ++outcomes_[event.tag];
                 calls_.erase(event.tag);
+                return;
+            case CoreEventKind::sent:
+                for (const std::uint64_t tag : event.tags) {
+                    ++outcomes_[tag];
+                    calls_.erase(tag);
+                }
                 return;
             case CoreEventKind::revoked:
                 EXPECT_EQ(leases_.erase(event.tag), 1u);

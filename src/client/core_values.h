@@ -12,6 +12,7 @@
 #include "ws/close.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,7 +104,8 @@ enum class SendOutcome : std::uint8_t {
 enum class CoreEventKind : std::uint8_t {
     granted,      // acquire `tag` has `lease`
     failed,       // acquire, message or request `tag` came to nothing: `error`, `text`
-    sent,         // the kernel has taken the message `tag` whole
+    sent,         // the kernel has taken the messages `tags` of `target` whole: all of one
+                  // connection that it took in this turn
     replied,      // request `tag` was answered: `payload`
     message,      // of `target`, on `lease` if somebody holds the connection: `payload`
     revoked,      // `lease` of `tag` is no more: `error`, `text`
@@ -127,6 +129,7 @@ struct CoreEvent {
     ws::CloseCode code{};
     std::uint32_t attempts = 0;
     std::uint64_t tag = 0;
+    std::span<const std::uint64_t> tags;
     TargetId target;
     LeaseId lease;
     std::string_view url;  // as it was given first

@@ -132,7 +132,8 @@ void Core::State::on_shard_lost(std::uint32_t shard) {
     const bool rests_for_good =
         targets[calls[shard].target].is_stopped || options.host.reconnect.max_attempts == 0;
     calls[shard].state = Call::State::resting;
-    rest_until(shard, rests_for_good ? never : now() + loss_delay());
+    rest_until(shard,
+               rests_for_good ? never : now() + pool::spread_delay(options.host.reconnect, random));
 }
 
 void Core::State::rest_shard(std::uint32_t shard, Duration delay) {
@@ -165,14 +166,6 @@ void Core::State::wake(std::uint32_t index) {
         start_shard(shard);
     }
     settle();
-}
-
-Duration Core::State::loss_delay() {
-    const pool::BackoffOptions& reconnect = options.host.reconnect;
-    if (reconnect.jitter == pool::Jitter::none) return reconnect.initial_delay;
-    const auto range =
-        static_cast<std::uint64_t>((reconnect.initial_delay - reconnect.min_delay).count());
-    return reconnect.min_delay + Duration(random.below(range + 1));
 }
 
 // The pool has given up, or asks nobody for a while: it is asked again when it may ask the host.

@@ -58,10 +58,12 @@ struct ResponseHead {
     ByteView bytes, const HeadLimits& limits, std::size_t scanned = 0);
 
 // A complete response with `Connection: close` and Content-Length. `extra` are whole header lines,
-// each with its CRLF. Body is text/plain.
+// each with its CRLF.
+inline constexpr std::string_view plain_text = "text/plain; charset=utf-8";
 [[nodiscard]] std::string make_response(int status,
                                         std::string_view body,
-                                        std::string_view extra = {});
+                                        std::string_view extra = {},
+                                        std::string_view content_type = plain_text);
 
 // The value of `name` in the query of `target`, percent-decoded ('+' stays '+'); the first one
 // wins. False `ok` when the encoding is broken.

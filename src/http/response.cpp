@@ -46,13 +46,17 @@ std::string_view reason_phrase(int status) {
 
 }  // namespace
 
-std::string make_response(int status, std::string_view body, std::string_view extra) {
+std::string make_response(int status,
+                          std::string_view body,
+                          std::string_view extra,
+                          std::string_view content_type) {
     WSPOOL_ASSERT(status >= 100 && status <= 599);
     WSPOOL_ASSERT(extra.empty() || extra.ends_with("\r\n"));
     std::string response = "HTTP/1.1 " + std::to_string(status) + ' ';
     response += reason_phrase(status);
-    response +=
-        "\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ";
+    response += "\r\nConnection: close\r\nContent-Type: ";
+    response += content_type;
+    response += "\r\nContent-Length: ";
     response += std::to_string(body.size());
     response += "\r\n";
     response += extra;

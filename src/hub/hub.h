@@ -17,6 +17,7 @@
 #include "base/index_table.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "hub/values.h"
 
 #include <cstdint>
 #include <deque>
@@ -34,17 +35,6 @@ struct HubOptions {
     Duration empty_group_age_max = std::chrono::minutes(5);
 };
 
-struct Member {
-    std::uint32_t index;      // the caller's number for the client
-    std::uint32_t slot : 31;  // of the membership in that client's Memberships
-    std::uint32_t has_offsets : 1;
-};
-
-struct Membership {
-    std::uint32_t group;
-    std::uint32_t position;  // in the group's members
-};
-
 // What one client is a member of; eight bytes for a client in no group.
 class Memberships {
   public:
@@ -54,14 +44,6 @@ class Memberships {
     friend class Hub;
     std::unique_ptr<std::vector<Membership>> list_;
 };
-
-// Where a message, or the next one, stands.
-struct Position {
-    std::uint64_t epoch = 0;
-    std::uint64_t offset = 0;
-};
-
-[[nodiscard]] std::string format_epoch(std::uint64_t epoch);
 
 class Hub {
   public:

@@ -69,9 +69,9 @@ Armed EpollLoop::arm(StreamId id, int fd, StreamKind kind) {
     return errno == EPERM ? Armed::always_ready : Armed::no_memory;
 }
 
-// What is about to be closed leaves epoll by that.
-void EpollLoop::disarm(StreamId, int fd, StreamKind kind) {
-    if (kind == StreamKind::watch) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+// A socket leaves epoll when its last descriptor is closed, wherever that is.
+void EpollLoop::disarm(StreamId, int fd, Afterwards afterwards) {
+    if (afterwards == Afterwards::stays_open) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void EpollLoop::queue_send(StreamId id, int fd, std::span<const ByteView> pieces) {

@@ -30,7 +30,7 @@ class EpollLoop final : public ReadinessLoop {
     EpollLoop(int epoll_fd, Duration batch_wait);
 
     Armed arm(StreamId id, int fd, StreamKind kind) override;
-    void disarm(StreamId id, int fd, StreamKind kind) override;
+    void disarm(StreamId id, int fd, Afterwards afterwards) override;
     void queue_send(StreamId id, int fd, std::span<const ByteView> pieces) override;
     void run_queued() override;
     void wait_for_events(Duration timeout, unsigned expected) override;

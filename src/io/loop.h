@@ -53,6 +53,7 @@ inline constexpr std::size_t send_size_max = 256 * 1024;
 // What a loop takes from another loop that wraps what it was given: records of TLS, handshakes.
 inline constexpr std::size_t wrapped_send_size_max = send_size_max + 16 * 1024;
 
+class DescriptorChannel;
 class TlsClient;
 class TlsServer;
 
@@ -141,6 +142,25 @@ class Loop {
     [[nodiscard]] virtual Result<StreamId> connect(const Address& address,
                                                    std::uint64_t owner,
                                                    const ConnectOptions& options = {}) = 0;
+    // Takes over a connected stream socket: one end of a socket pair, or a connection that came
+    // from another process. What is wrong with the connection is told as `failed`; an error means
+    // that the descriptor is none, and stays the caller's.
+    [[nodiscard]] virtual Result<StreamId> adopt(int fd, std::uint64_t owner) = 0;
+    // Takes over a socket that listens already (io/listener.h). Of `options` only the refusal and
+    // `tls` count. Others may hold the same socket: closing the stream ends nothing for them. An
+    // error leaves the descriptor to the caller.
+    [[nodiscard]] virtual Result<StreamId> adopt_listener(int fd,
+                                                          const ListenOptions& options,
+                                                          std::uint64_t owner) = 0;
+    // Gives a connected stream's descriptor away: the id is stale at once, nothing more is read or
+    // written, and what is unread stays in the socket. Not between a send() and the next wait().
+    // A stream that speaks TLS cannot be given away: it stays what it was.
+    [[nodiscard]] virtual Result<int> release(StreamId stream) = 0;
+    // Takes over one end of a seqpacket pair, to pass descriptors with; watch() says when it is
+    // readable.
+    [[nodiscard]] virtual std::unique_ptr<DescriptorChannel> open_channel(int fd) = 0;
+    // Closes a descriptor that no stream has: one that was released, or came over a channel.
+    virtual void discard(int fd) = 0;
     // Reports `readable` (level-triggered) for a descriptor that stays the caller's: signals,
     // stdin.
     [[nodiscard]] virtual Result<StreamId> watch(int fd, std::uint64_t owner) = 0;

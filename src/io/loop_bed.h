@@ -3,13 +3,18 @@
 #pragma once
 
 #include "base/random.h"
+#include "io/descriptor_channel.h"
+#include "io/listener.h"
 #include "io/loop.h"
 #include "io/loop_driver.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace wspool::io {
@@ -30,6 +35,23 @@ class LoopBed {
     // `connected` comes although nobody has accepted yet: what a kernel does, and a handshake does
     // not.
     [[nodiscard]] virtual bool connects_unaccepted() const { return true; }
+    // Connections through the listener can be released.
+    [[nodiscard]] virtual bool gives_away() const { return true; }
+
+    // ---- descriptors, as another process would bring them
+    [[nodiscard]] virtual std::array<int, 2> socket_pair() {
+        return make_socket_pair(PairKind::stream).value();
+    }
+    [[nodiscard]] virtual std::array<int, 2> channel_pair() {
+        return make_socket_pair(PairKind::seqpacket).value();
+    }
+    // One that listens, and its address.
+    [[nodiscard]] virtual std::pair<int, Address> listening_socket() {
+        const Listening listening =
+            open_listeners({Address::Family::ipv4, "127.0.0.1", 0}, {}, 1).value();
+        return {listening.descriptors[0], listening.address};
+    }
+    [[nodiscard]] virtual int duplicate(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 };
 
 struct LoopBedFactory {

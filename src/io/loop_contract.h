@@ -10,6 +10,7 @@
 #pragma once
 
 #include "io/loop_bed.h"
+#include "io/loop_descriptor_contract.h"
 
 #include <rapidcheck.h>
 

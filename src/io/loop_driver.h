@@ -8,6 +8,7 @@
 #include "io/loop.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -37,6 +38,7 @@ struct Side {
     std::size_t in_flight = 0;
     bool blocked = false;
     bool open = false;
+    bool adopted = false;
 
     [[nodiscard]] bool is_flushed() const { return taken == outbox.size(); }
 };
@@ -99,6 +101,37 @@ class LoopDriver {
         return &side;
     }
 
+    // A descriptor that came from elsewhere, as a side of its own.
+    [[nodiscard]] Side* adopt(int fd) {
+        sides.emplace_back();
+        return adopt(fd, sides.back()) ? &sides.back() : nullptr;
+    }
+
+    // The side goes on over this descriptor, with what it has still to send.
+    [[nodiscard]] bool adopt(int fd, Side& side) {
+        std::uint64_t owner = 1;
+        while (&sides[owner - 1] != &side) ++owner;
+        auto made = loop_.adopt(fd, owner);
+        if (!made) return false;
+        side.id = *made;
+        side.open = side.adopted = true;
+        side.blocked = false;
+        return true;
+    }
+
+    // Takes a side's descriptor from the loop, between turns; -1 when that was refused.
+    [[nodiscard]] int release(Side& side) {
+        auto fd = loop_.release(side.id);
+        if (!fd) return -1;
+        side.open = false;
+        return *fd;
+    }
+
+    [[nodiscard]] Pair adopt_pair(std::array<int, 2> ends) {
+        Side* first = adopt(ends[0]);
+        return {first, adopt(ends[1])};
+    }
+
     // Both ends of an established connection through the listener; null ends when that failed.
     [[nodiscard]] Pair pair() {
         const std::size_t accepted_before = accepted.size();
@@ -147,7 +180,7 @@ class LoopDriver {
 
     void flush_side(Side& side) {
         if (!side.open || side.blocked || side.in_flight > 0 || side.is_flushed()) return;
-        if (side.connects == 0 && !is_accepted(side)) return;
+        if (side.connects == 0 && !side.adopted && !is_accepted(side)) return;
         side.in_flight = std::min(side.outbox.size() - side.taken, send_size_max);
         const ByteView piece =
             as_bytes(std::string_view(side.outbox).substr(side.taken, side.in_flight));

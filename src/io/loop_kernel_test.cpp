@@ -1,6 +1,8 @@
 // What only the kernel's loops have: watched descriptors, running out of descriptors, files of unix
 // sockets, options that streams inherit.
+#include "io/descriptor_channel.h"
 #include "io/epoll_loop.h"
+#include "io/listener.h"
 #include "io/loop_driver.h"
 #include "io/socket.h"
 #include "io/uring_loop.h"
@@ -20,6 +22,8 @@ namespace wspool::io {
 namespace {
 
 using std::chrono::milliseconds;
+
+const Address any_ipv4{Address::Family::ipv4, "127.0.0.1", 0};
 
 struct KernelLoop {
     const char* name;
@@ -183,6 +187,53 @@ TEST_P(LoopOnKernel, ADescriptorThatIsNotOpenCannotBeWatched) {
     EXPECT_EQ(id.error().os_code, EBADF);
 }
 
+TEST_P(LoopOnKernel, WhatIsNoSocketOfThatKindIsNotAdoptedAndStaysTheCallers) {
+    Pipe pipe;
+    const int listener = open_listener(any_ipv4, {}).value();
+    const auto ends = make_socket_pair(PairKind::stream).value();
+    const auto packets = make_socket_pair(PairKind::seqpacket).value();
+    EXPECT_FALSE(loop().adopt(pipe.read_end(), 1));
+    EXPECT_FALSE(loop().adopt(listener, 1));
+    EXPECT_FALSE(loop().adopt(packets[0], 1));
+    EXPECT_FALSE(loop().adopt_listener(pipe.read_end(), {}, 1));
+    EXPECT_FALSE(loop().adopt_listener(ends[0], {}, 1));
+    const auto closed = loop().adopt(12345, 1);
+    ASSERT_FALSE(closed);
+    EXPECT_EQ(closed.error().os_code, EBADF);
+    for (const int fd : {listener, ends[0], ends[1], packets[0], packets[1]}) {
+        EXPECT_EQ(::close(fd), 0);
+    }
+}
+
+// Another process's end of the same socket must not wake this one for ever.
+TEST_P(LoopOnKernel, AReleasedSocketThatLivesOnElsewhereIsWatchedNoMore) {
+    const auto ends = make_socket_pair(PairKind::stream).value();
+    const StreamId id = loop().adopt(ends[0], 1).value();
+    driver().turn(Duration::zero());
+    const int elsewhere = ::dup(loop().release(id).value());
+    EXPECT_EQ(::close(ends[0]), 0);
+    driver().turn(Duration::zero());
+    ASSERT_EQ(::send(ends[1], "x", 1, MSG_NOSIGNAL), 1);
+    // Not even in vain: the time would be over early.
+    const Instant deadline = loop().now() + milliseconds(20);
+    loop().wait(deadline);
+    EXPECT_GE(loop().now(), deadline);
+    ASSERT_TRUE(driver().adopt(elsewhere) != nullptr);
+    ASSERT_TRUE(driver().until([&] { return driver().sides[0].received == "x"; }));
+    ::close(ends[1]);
+}
+
+TEST_P(LoopOnKernel, AnAdoptedConnectionThatIsBrokenAlreadyFailsAsAnyOther) {
+    ASSERT_TRUE(driver().listen(any_ipv4));
+    const auto [client, server] = driver().pair();
+    ASSERT_NE(client, nullptr);
+    const int fd = driver().release(*server);
+    driver().close(*client, CloseMode::reset);
+    driver().idle();
+    ASSERT_TRUE(driver().adopt(fd, *server));
+    ASSERT_TRUE(driver().until([s = server] { return !s->failures.empty(); }));
+}
+
 // ---- running out of descriptors
 
 class DescriptorLimitTo {
@@ -233,8 +284,6 @@ ListenOptions with_refusal() {
     options.refusal = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
     return options;
 }
-
-const Address any_ipv4{Address::Family::ipv4, "127.0.0.1", 0};
 
 TEST_P(LoopOnKernel, WithoutADescriptorTheClientIsToldAndTheNextOneServed) {
     ASSERT_TRUE(driver().listen(any_ipv4, with_refusal()));

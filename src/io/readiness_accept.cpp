@@ -5,6 +5,7 @@
 // close it. When even that does not work the listener rests for a moment, or until a stream is
 // closed.
 #include "base/assert.h"
+#include "io/listener.h"
 #include "io/readiness_loop.h"
 #include "io/socket.h"
 
@@ -63,15 +64,36 @@ Result<StreamId> ReadinessLoop::listen(const Address& address,
     if (options.tls != nullptr) return refuse_tls();
     auto fd = open_listener(address, options);
     if (!fd) return tl::unexpected(fd.error());
-    const StreamId id = add(StreamKind::listener, *fd, owner);
-    if (arm(id, *fd, StreamKind::listener) == Armed::no_memory) {
+    const bool has_file = address.family == Address::Family::unix_path;
+    auto id = add_listener(
+        *fd, Listener{{}, options.refusal, has_file ? address.host : "", never}, owner);
+    if (!id) ::close(*fd);
+    return id;
+}
+
+Result<StreamId> ReadinessLoop::adopt_listener(int fd,
+                                               const ListenOptions& options,
+                                               std::uint64_t owner) {
+    if (options.tls != nullptr) return refuse_tls();
+    if (auto ready = prepare_adoption(fd, SocketRole::listener); !ready) {
+        return tl::unexpected(ready.error());
+    }
+    // Its file, where it has one, is whose it was.
+    auto id = add_listener(fd, Listener{{}, options.refusal, "", never}, owner);
+    if (id) table_[id->index].set(StreamFlag::shared);
+    return id;
+}
+
+// On an error the descriptor is still the caller's.
+Result<StreamId> ReadinessLoop::add_listener(int fd, Listener listener, std::uint64_t owner) {
+    const StreamId id = add(StreamKind::listener, fd, owner);
+    if (arm(id, fd, StreamKind::listener) == Armed::no_memory) {
         table_.retire(id.index);
-        ::close(*fd);
-        return fail("no memory to watch the listener on " + format_address(address), ENOMEM);
+        return fail("no memory to watch one more listener", ENOMEM);
     }
     table_[id.index].set(StreamFlag::armed);
-    const bool has_file = address.family == Address::Family::unix_path;
-    listeners_.push_back(Listener{id, options.refusal, has_file ? address.host : "", never});
+    listener.id = id;
+    listeners_.push_back(std::move(listener));
     return id;
 }
 
@@ -85,7 +107,7 @@ bool ReadinessLoop::visit_listener(std::uint32_t index, Event& event) {
     while (accepts_in_visit_ < accepts_max) {
         ++accepts_in_visit_;
         const int fd = accept_one(slot.fd);
-        if (fd >= 0) return adopt(index, fd, event);
+        if (fd >= 0) return take_accepted(index, fd, event);
         const int error = errno;
         switch (judge(error)) {
             case AcceptError::transient:
@@ -111,7 +133,7 @@ bool ReadinessLoop::visit_listener(std::uint32_t index, Event& event) {
     return false;
 }
 
-bool ReadinessLoop::adopt(std::uint32_t index, int fd, Event& event) {
+bool ReadinessLoop::take_accepted(std::uint32_t index, int fd, Event& event) {
     const std::uint64_t owner = table_[index].owner;
     const StreamId id = add(StreamKind::stream, fd, owner);
     if (arm(id, fd, StreamKind::stream) == Armed::no_memory) {

@@ -13,7 +13,7 @@
 //             which is
 //                after the sends queued before.
 //             3. `blocked` is cleared only by handing out `writable`.
-// Ownership: owns all descriptors but the watched ones.
+// Ownership: owns all descriptors but the watched ones and those that were released.
 // Limits: those of io/loop.h.
 #pragma once
 
@@ -36,6 +36,12 @@ enum class WatchStyle : std::uint8_t {
 
 enum class Armed : std::uint8_t { yes, always_ready, no_memory };
 
+// What becomes of a socket that is no longer to be reported.
+enum class Afterwards : std::uint8_t {
+    closes,      // with its only descriptor
+    stays_open,  // here or in another process
+};
+
 class ReadinessLoop : public Loop {
   public:
     ReadinessLoop(Duration batch_wait, WatchStyle watch_style);
@@ -52,6 +58,13 @@ class ReadinessLoop : public Loop {
     [[nodiscard]] Result<StreamId> connect(const Address& address,
                                            std::uint64_t owner,
                                            const ConnectOptions& options) final;
+    [[nodiscard]] Result<StreamId> adopt(int fd, std::uint64_t owner) final;
+    [[nodiscard]] Result<StreamId> adopt_listener(int fd,
+                                                  const ListenOptions& options,
+                                                  std::uint64_t owner) final;
+    [[nodiscard]] Result<int> release(StreamId stream) final;
+    [[nodiscard]] std::unique_ptr<DescriptorChannel> open_channel(int fd) final;
+    void discard(int fd) final;
     [[nodiscard]] Result<StreamId> watch(int fd, std::uint64_t owner) final;
     [[nodiscard]] Result<Address> local_address(StreamId stream) const final;
     [[nodiscard]] Result<Address> peer_address(StreamId stream) const final;
@@ -72,9 +85,9 @@ class ReadinessLoop : public Loop {
 
     // Reports for `id` begin, with the state as it is; edge by edge, or as WatchStyle says.
     [[nodiscard]] virtual Armed arm(StreamId id, int fd, StreamKind kind) = 0;
-    // No report for `id` is wanted any more; one that is under way may still come. The descriptor
-    // of anything but a watch is closed after the next run_queued().
-    virtual void disarm(StreamId id, int fd, StreamKind kind) = 0;
+    // No report for `id` is wanted any more; one that is under way may still come. What closes does
+    // so after the next run_queued().
+    virtual void disarm(StreamId id, int fd, Afterwards afterwards) = 0;
     // `pieces` are not empty. The outcome of a send that is not taken whole goes to
     // on_short_send().
     virtual void queue_send(StreamId id, int fd, std::span<const ByteView> pieces) = 0;
@@ -123,7 +136,8 @@ class ReadinessLoop : public Loop {
 
     // accepting: readiness_accept.cpp; the verbs above: readiness_verbs.cpp
     [[nodiscard]] bool visit_listener(std::uint32_t index, Event& event);
-    [[nodiscard]] bool adopt(std::uint32_t index, int fd, Event& event);
+    [[nodiscard]] Result<StreamId> add_listener(int fd, Listener listener, std::uint64_t owner);
+    [[nodiscard]] bool take_accepted(std::uint32_t index, int fd, Event& event);
     [[nodiscard]] bool accept_without_descriptors(std::uint32_t index, int error, Event& event);
     [[nodiscard]] Refused refuse_one(const Slot& slot, const Listener& listener);
     void answer_and_close(int fd, const Listener& listener);

@@ -1,6 +1,7 @@
 // The owner's verbs: the half of ReadinessLoop that is called from outside a turn's events. They
 // queue; what they queue happens in the next wait().
 #include "base/assert.h"
+#include "io/descriptor_channel.h"
 #include "io/readiness_loop.h"
 #include "io/socket.h"
 
@@ -44,6 +45,42 @@ Result<StreamId> ReadinessLoop::connect(const Address& address,
     return id;
 }
 
+Result<StreamId> ReadinessLoop::adopt(int fd, std::uint64_t owner) {
+    if (auto ready = prepare_adoption(fd, SocketRole::stream); !ready) {
+        return tl::unexpected(ready.error());
+    }
+    const StreamId id = add(StreamKind::stream, fd, owner);
+    Slot& slot = table_[id.index];
+    // Arming reports what is there already.
+    if (arm(id, fd, slot.kind) == Armed::no_memory) {
+        table_.retire(id.index);
+        return fail("no memory to watch one more connection", ENOMEM);
+    }
+    slot.set(StreamFlag::armed);
+    slot.set(StreamFlag::shared);
+    return id;
+}
+
+Result<int> ReadinessLoop::release(StreamId stream) {
+    Slot* slot = table_.find(stream);
+    if (slot == nullptr || slot->kind != StreamKind::stream) {
+        return fail("only a connected stream can be given away, and this one is not or is closed");
+    }
+    WSPOOL_ASSERT(!slot->has(StreamFlag::sent));
+    const int fd = slot->fd;
+    if (slot->has(StreamFlag::armed)) disarm(stream, fd, Afterwards::stays_open);
+    table_.retire(stream.index);
+    return fd;
+}
+
+std::unique_ptr<DescriptorChannel> ReadinessLoop::open_channel(int fd) {
+    return std::make_unique<SocketChannel>(fd);
+}
+
+void ReadinessLoop::discard(int fd) {
+    ::close(fd);
+}
+
 Result<StreamId> ReadinessLoop::watch(int fd, std::uint64_t owner) {
     if (::fcntl(fd, F_GETFD) < 0) {
         return fail("descriptor " + std::to_string(fd) + " is not open and cannot be watched",
@@ -69,14 +106,9 @@ Result<StreamId> ReadinessLoop::watch(int fd, std::uint64_t owner) {
 }
 
 Result<Address> ReadinessLoop::local_address(StreamId stream) const {
-    SocketAddress address;
-    address.size = sizeof address.storage;
     const Slot* slot = table_.find(stream);
     if (slot == nullptr) return fail("the stream is closed and has no address");
-    if (getsockname(slot->fd, address.get(), &address.size) != 0) {
-        return fail(std::string("the stream has no local address: ") + std::strerror(errno), errno);
-    }
-    return from_socket_address(address);
+    return bound_address(slot->fd);
 }
 
 Result<Address> ReadinessLoop::peer_address(StreamId stream) const {
@@ -123,7 +155,7 @@ void ReadinessLoop::pause(StreamId stream) {
     if (slot->kind != StreamKind::watch || watch_style_ == WatchStyle::oneshot) return;
     if (!slot->has(StreamFlag::armed)) return;
     slot->clear(StreamFlag::armed);
-    disarm(stream, slot->fd, slot->kind);
+    disarm(stream, slot->fd, Afterwards::stays_open);
 }
 
 void ReadinessLoop::resume(StreamId stream) {
@@ -154,12 +186,17 @@ void ReadinessLoop::close(StreamId stream, CloseMode mode) {
     Slot* slot = table_.find(stream);
     if (slot == nullptr) return;
     if (slot->kind == StreamKind::listener) forget_listener(stream);
-    if (mode == CloseMode::reset && slot->kind != StreamKind::watch && slot->fd >= 0) {
+    const bool is_ours = slot->kind != StreamKind::watch && slot->fd >= 0;
+    // A listener hands its options on to what others accept.
+    if (mode == CloseMode::reset && is_ours && slot->kind != StreamKind::listener) {
         const linger at_once{1, 0};
         setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
-    if (slot->has(StreamFlag::armed)) disarm(stream, slot->fd, slot->kind);
-    if (slot->kind != StreamKind::watch && slot->fd >= 0) closings_.push_back(slot->fd);
+    if (slot->has(StreamFlag::armed)) {
+        const bool stays = !is_ours || slot->has(StreamFlag::shared);
+        disarm(stream, slot->fd, stays ? Afterwards::stays_open : Afterwards::closes);
+    }
+    if (is_ours) closings_.push_back(slot->fd);
     table_.retire(stream.index);
 }
 

@@ -1,5 +1,5 @@
-// Sockets as the kernel has them: conversions of addresses, and the two ways a socket of ours
-// begins. All descriptors are non-blocking and close-on-exec. Only the loops use this.
+// Sockets as the kernel has them: conversions of addresses, and how a socket of ours begins. All
+// descriptors are non-blocking and close-on-exec. Only io/ uses this.
 #pragma once
 
 #include "base/result.h"
@@ -7,6 +7,9 @@
 #include "io/loop.h"
 
 #include <sys/socket.h>
+
+#include <cstdint>
+#include <string_view>
 
 namespace wspool::io {
 
@@ -23,10 +26,6 @@ struct SocketAddress {
 // An unnamed unix socket (a client's end) becomes an empty path.
 [[nodiscard]] Address from_socket_address(const SocketAddress& address);
 
-// A listening socket. Options of the streams to come are set here once: the kernel hands them on.
-// The socket file of a listener that is gone is replaced; one where somebody listens is left alone.
-[[nodiscard]] Result<int> open_listener(const Address& address, const ListenOptions& options);
-
 struct Connecting {
     int fd = -1;    // -1 when `error`
     int error = 0;  // why the connect failed at once
@@ -36,6 +35,18 @@ struct Connecting {
 // Begins to connect. The error of the Result is about us (no descriptor); one about the peer is a
 // value.
 [[nodiscard]] Result<Connecting> begin_connect(const Address& address);
+
+[[nodiscard]] int open_stream_socket(const SocketAddress& address);
+bool set_socket_option(int fd, int level, int name, int value);
+[[nodiscard]] Result<Address> bound_address(int fd);
+// "`what` `address`: the sentence of `error`".
+[[nodiscard]] tl::unexpected<Error> refuse_address(std::string_view what,
+                                                   const Address& address,
+                                                   int error);
+
+enum class SocketRole : std::uint8_t { stream, listener };
+// Makes a descriptor that others opened as ours are; an error when it is no such socket.
+[[nodiscard]] Result<void> prepare_adoption(int fd, SocketRole role);
 
 // SO_ERROR, which reading clears.
 [[nodiscard]] int take_socket_error(int fd);

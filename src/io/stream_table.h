@@ -33,6 +33,7 @@ enum class StreamFlag : std::uint16_t {
     sent = 2048,        // has a send queued for the next wait()
     always = 4096,      // a watched regular file: always readable
     resting = 8192,     // a listener that waits for descriptors
+    shared = 16384,     // adopted: another process may hold the same socket
 };
 
 struct Slot {

@@ -2,6 +2,7 @@
 #include "io/tls_loop.h"
 
 #include "base/assert.h"
+#include "io/descriptor_channel.h"
 #include "io/tls_loop_stream.h"
 
 #include <openssl/ssl.h>
@@ -11,6 +12,18 @@
 #include <cstring>
 
 namespace wspool::io {
+
+namespace {
+
+// What the inner loop is to listen with.
+ListenOptions without_tls(const ListenOptions& options) {
+    ListenOptions plain = options;
+    plain.tls = nullptr;
+    plain.refusal.clear();  // no client of TLS would understand it
+    return plain;
+}
+
+}  // namespace
 
 TlsLoop::TlsLoop(std::unique_ptr<Loop> inner)
     : inner_(std::move(inner)),
@@ -152,14 +165,23 @@ Result<StreamId> TlsLoop::listen(const Address& address,
                                  const ListenOptions& options,
                                  std::uint64_t owner) {
     if (options.tls == nullptr) return inner_->listen(address, options, owner);
-    ListenOptions plain = options;
-    plain.tls = nullptr;
-    plain.refusal.clear();  // no client of TLS would understand it
-    auto id = inner_->listen(address, plain, owner);
-    if (!id) return id;
-    SSL_CTX_up_ref(options.tls->context());
-    listeners_.push_back({*id, TlsContext(options.tls->context())});
+    auto id = inner_->listen(address, without_tls(options), owner);
+    if (id) add_listener(*id, *options.tls);
     return id;
+}
+
+Result<StreamId> TlsLoop::adopt_listener(int fd,
+                                         const ListenOptions& options,
+                                         std::uint64_t owner) {
+    if (options.tls == nullptr) return inner_->adopt_listener(fd, options, owner);
+    auto id = inner_->adopt_listener(fd, without_tls(options), owner);
+    if (id) add_listener(*id, *options.tls);
+    return id;
+}
+
+void TlsLoop::add_listener(StreamId id, const TlsServer& server) {
+    SSL_CTX_up_ref(server.context());
+    listeners_.push_back({id, TlsContext(server.context())});
 }
 
 Result<StreamId> TlsLoop::connect(const Address& address,
@@ -176,6 +198,21 @@ Result<StreamId> TlsLoop::connect(const Address& address,
     stream->is_connecting = true;
     add(*id, std::move(stream));
     return id;
+}
+
+Result<StreamId> TlsLoop::adopt(int fd, std::uint64_t owner) {
+    return inner_->adopt(fd, owner);
+}
+
+Result<int> TlsLoop::release(StreamId id) {
+    if (find(id) != nullptr) {
+        return fail("a stream that speaks TLS cannot be given away: its keys are in this process");
+    }
+    return inner_->release(id);
+}
+
+std::unique_ptr<DescriptorChannel> TlsLoop::open_channel(int fd) {
+    return inner_->open_channel(fd);
 }
 
 Result<StreamId> TlsLoop::watch(int fd, std::uint64_t owner) {

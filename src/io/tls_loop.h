@@ -55,6 +55,13 @@ class TlsLoop final : public Loop {
     [[nodiscard]] Result<StreamId> connect(const Address& address,
                                            std::uint64_t owner,
                                            const ConnectOptions& options = {}) override;
+    [[nodiscard]] Result<StreamId> adopt(int fd, std::uint64_t owner) override;
+    [[nodiscard]] Result<StreamId> adopt_listener(int fd,
+                                                  const ListenOptions& options,
+                                                  std::uint64_t owner) override;
+    [[nodiscard]] Result<int> release(StreamId stream) override;
+    [[nodiscard]] std::unique_ptr<DescriptorChannel> open_channel(int fd) override;
+    void discard(int fd) override { inner_->discard(fd); }
     [[nodiscard]] Result<StreamId> watch(int fd, std::uint64_t owner) override;
     [[nodiscard]] Result<Address> local_address(StreamId stream) const override;
     [[nodiscard]] Result<Address> peer_address(StreamId stream) const override;
@@ -79,6 +86,7 @@ class TlsLoop final : public Loop {
 
     [[nodiscard]] Stream* find(StreamId id) const;
     void add(StreamId id, std::unique_ptr<Stream> stream);
+    void add_listener(StreamId id, const TlsServer& server);
 
     // wait(): tls_loop.cpp
     void update_reading();
@@ -90,7 +98,7 @@ class TlsLoop final : public Loop {
 
     // events: tls_loop_events.cpp
     [[nodiscard]] bool visit_ready(Event& event);
-    [[nodiscard]] bool adopt(Event& event);
+    [[nodiscard]] bool take_accepted(Event& event);
     [[nodiscard]] bool on_inner_event(Stream& stream, Event& event);
     [[nodiscard]] bool take(Stream& stream, ByteView input, Event& event);
     void hold(Stream& stream, ByteView input);

@@ -47,6 +47,7 @@ class TlsBed final : public LoopBed {
     }
     bool is_ready(StreamId id) override { return !speaks_tls_ || loop_.is_secured(id); }
     bool connects_unaccepted() const override { return !speaks_tls_; }
+    bool gives_away() const override { return !speaks_tls_; }
 
   private:
     TlsLoop loop_;

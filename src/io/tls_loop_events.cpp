@@ -15,7 +15,7 @@ bool TlsLoop::next_event(Event& event) {
     }
     while (inner_->next_event(event)) {
         if (event.kind == EventKind::accepted) {
-            if (adopt(event)) return true;
+            if (take_accepted(event)) return true;
             continue;
         }
         Stream* stream = find(event.stream);
@@ -26,7 +26,7 @@ bool TlsLoop::next_event(Event& event) {
 
 // Gives an accepted stream what it needs when its listener speaks TLS. False: it was closed for
 // want of memory.
-bool TlsLoop::adopt(Event& event) {
+bool TlsLoop::take_accepted(Event& event) {
     const auto at = std::find_if(listeners_.begin(), listeners_.end(), [&](const Listener& l) {
         return l.id == event.listener;
     });

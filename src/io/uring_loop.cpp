@@ -107,7 +107,7 @@ Armed UringLoop::arm(StreamId id, int fd, StreamKind kind) {
     return Armed::yes;
 }
 
-void UringLoop::disarm(StreamId id, int, StreamKind) {
+void UringLoop::disarm(StreamId id, int, Afterwards) {
     // Not POLL_REMOVE: that one gives up on a poll that is just reporting, which then holds the
     // socket open for ever.
     io_uring_sqe* entry = next_entry();

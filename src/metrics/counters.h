@@ -43,6 +43,7 @@ enum class CloseReason : std::uint8_t {
     replaced,         // a newer connection of the same id: 4409
     drained,          // 1012
     shutdown,         // 1001
+    worker_lost,      // its worker died: counted by the master (metrics/page.h)
     count_
 };
 
@@ -69,7 +70,12 @@ enum class RejectReason : std::uint8_t {
 };
 
 // Why a message that was accepted for a session was not delivered.
-enum class DropReason : std::uint8_t { slow_consumer, closed, count_ };
+enum class DropReason : std::uint8_t {
+    slow_consumer,
+    closed,
+    worker_lost,  // queued when its worker died
+    count_
+};
 
 [[nodiscard]] std::string_view name(CloseReason reason);
 [[nodiscard]] std::string_view name(RejectReason reason);
@@ -99,6 +105,21 @@ struct Counters {
     void add(DropReason reason, std::uint64_t n) { dropped[static_cast<std::size_t>(reason)] += n; }
     [[nodiscard]] bool is_conserved() const;
 };
+
+// One exposed name with its values: a single one without a label, or one per reason.
+struct Family {
+    struct Sample {
+        std::string_view reason;  // empty: the family has no label
+        std::uint64_t value;
+    };
+    std::string_view name;
+    std::string_view help;  // one line
+    bool is_gauge;
+    std::vector<Sample> samples;
+};
+
+// Every figure, by family, in a fixed order.
+[[nodiscard]] std::vector<Family> families(const Counters& counters);
 
 // Every figure under its exposed name ("wspool_connections_closed_total{reason=\"bad_mask\"}"), in
 // a fixed order; zero-valued reasons are left out when `skip_zero`.

@@ -19,6 +19,13 @@ Result<void> check(const BackoffOptions& options) {
     return {};
 }
 
+Duration spread_delay(const BackoffOptions& options, Prng& random) {
+    if (options.jitter == Jitter::none) return options.initial_delay;
+    const auto range =
+        static_cast<std::uint64_t>((options.initial_delay - options.min_delay).count());
+    return options.min_delay + Duration(random.below(range + 1));
+}
+
 Backoff::Backoff(const BackoffOptions& options, std::uint64_t seed)
     : options_(options), random_(seed), ceiling_(options.initial_delay) {
     WSPOOL_ASSERT(check(options));

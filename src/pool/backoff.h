@@ -34,6 +34,10 @@ struct BackoffOptions {
 // What is wrong with the options, in one sentence. Backoff asserts that nothing is.
 [[nodiscard]] Result<void> check(const BackoffOptions& options);
 
+// The delay of those who lost a connection and have nobody waiting for the next: drawn evenly up to
+// initial_delay, so that those who lost the same server do not come back to it together.
+[[nodiscard]] Duration spread_delay(const BackoffOptions& options, Prng& random);
+
 class Backoff {
   public:
     Backoff(const BackoffOptions& options, std::uint64_t seed);

@@ -3,6 +3,7 @@
 #include "pool/pool_state.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace wspool::pool {
@@ -31,9 +32,23 @@ bool Pool::State::may_connect() const {
     WSPOOL_UNREACHABLE();
 }
 
-// Connections to open so that min_idle are there, not counting those about to be replaced.
-std::uint32_t Pool::State::spare_lacking() const {
+// How many connections fewer than min_idle there are, not counting those about to be replaced.
+std::uint32_t Pool::State::below_min() const {
     return kept_min() > kept() ? kept_min() - kept() : 0;
+}
+
+// Of these, the ones to open now.
+std::uint32_t Pool::State::spare_lacking() const {
+    const auto put_off = static_cast<std::uint32_t>(redials.size());
+    return below_min() > put_off ? below_min() - put_off : 0;
+}
+
+// A connection was lost. If that leaves too few in store, nobody waits for another one: it may take
+// its time, so that clients who lost the same server do not come back to it together.
+void Pool::State::put_off_redial() {
+    if (spare_lacking() == 0) return;
+    redials.push_back(now + spread_delay(options.reconnect, random));
+    std::push_heap(redials.begin(), redials.end(), std::greater<>());
 }
 
 // Whether waiting is in vain: nothing of this key can come back, and the host is not asked. While a
@@ -57,6 +72,10 @@ void Pool::State::update_lacking(KeyId id) {
 }
 
 void Pool::State::start_connects() {
+    while (!redials.empty() && redials.front() <= now) {
+        std::pop_heap(redials.begin(), redials.end(), std::greater<>());
+        redials.pop_back();
+    }
     if (ceiling == nullptr && lacking == 0 && spare_lacking() == 0) return;
     std::uint32_t wanted = 0;
     auto appetite = Ceiling::Appetite::waiter;
@@ -167,10 +186,12 @@ void Pool::State::retire(std::uint32_t index) {
 }
 
 Instant Pool::State::connect_due() const {
-    if (is_closed || lacking + spare_lacking() == 0) return never;
-    const Instant due =
+    if (is_closed || lacking + below_min() == 0) return never;
+    const Instant allowed =
         breaker.state() == CircuitBreaker::State::closed ? connect_after : breaker.next_probe();
-    return due > now ? due : never;
+    if (lacking + spare_lacking() > 0 && allowed > now) return allowed;
+    const Instant redial = redials.empty() ? never : std::max(redials.front(), allowed);
+    return redial > now ? redial : never;
 }
 
 }  // namespace wspool::pool

@@ -129,6 +129,7 @@ void Pool::reset(Instant now) {
     state.breaker = CircuitBreaker(state.options.breaker, state.random.next());
     state.is_failing = false;
     state.connect_after = state.now;
+    state.redials.clear();
     state.settle();
 }
 

@@ -194,6 +194,7 @@ void Pool::State::lose(std::uint32_t index, Error error) {
     // A server that accepts and closes at once is not asked in a hot loop.
     backoff.lost(now);
     if (now - slot.opened_at < options.reconnect.stable_after) delay_connects();
+    put_off_redial();
 }
 
 void Pool::State::free_slot(std::uint32_t index, SlotEnd end) {

@@ -1,8 +1,8 @@
-// The inside of Pool, shared by its sources: pool.cpp (what users ask), pool_events.cpp (what came
-// of the actions), pool_slots.cpp (states, hand-off, closing), pool_waiters.cpp (the queue),
-// pool_connects.cpp (which connections to open), pool_time.cpp (deadlines) and pool_check.cpp.
-// Slots, leases, places and waiters go by index here; generations are checked where a call comes
-// in.
+// The inside of Pool, shared by its sources: pool.cpp (what users ask), pool_leases.cpp (what they
+// give back), pool_events.cpp (what came of the actions), pool_slots.cpp (states, hand-off,
+// closing), pool_waiters.cpp (the queue), pool_connects.cpp (which connections to open),
+// pool_time.cpp (deadlines) and pool_check.cpp. Slots, leases, places and waiters go by index here;
+// generations are checked where a call comes in.
 #pragma once
 
 #include "base/chunked_array.h"
@@ -50,6 +50,8 @@ struct Pool::State {
                                      SeatId seat);
     void bind_client(std::uint32_t slot);
     [[nodiscard]] Acquired refuse(PoolError error);
+
+    // ---- pool_leases.cpp
     [[nodiscard]] LeaseId share_lease(std::uint32_t slot, std::uint64_t tag);
     void free_shared(std::uint32_t index);
     SeatId end_leases(std::uint32_t slot);
@@ -97,10 +99,12 @@ struct Pool::State {
     void connect_ended(std::uint32_t slot);
     void fail_attempt(std::uint32_t slot, Error error, SlotEnd end);
     void delay_connects();
+    void put_off_redial();
     void update_lacking(KeyId key);
     void retire(std::uint32_t slot);
     [[nodiscard]] std::uint32_t connect_limit() const;
     [[nodiscard]] bool may_connect() const;
+    [[nodiscard]] std::uint32_t below_min() const;
     [[nodiscard]] std::uint32_t spare_lacking() const;
     [[nodiscard]] bool fails_fast(const Key& key) const;
     [[nodiscard]] Instant connect_due() const;
@@ -285,6 +289,9 @@ struct Pool::State {
     std::uint32_t replacing = 0;  // slots connecting for an expired one that stays until they open
     Instant connect_after;        // while connects fail
     bool is_failing = false;      // the last connect failed
+    // When those kept in store that were lost may be dialled again, one each: a heap, earliest
+    // first, of at most kept_min() when the last was put in.
+    std::vector<Instant> redials;
 
     std::vector<PoolAction> actions;
     std::size_t next_action = 0;

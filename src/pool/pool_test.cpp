@@ -115,6 +115,56 @@ TEST(Pool, tries_a_replacement_again_when_it_did_not_connect) {
     EXPECT_EQ(world.pool.count(SlotState::idle), 1u);
 }
 
+// Forty programs that lose one server.
+TEST(Pool, dials_what_it_kept_in_store_again_spread_over_time) {
+    constexpr std::uint32_t programs = 40;
+    constexpr std::uint32_t kept = 5;
+    std::vector<std::uint32_t> per_100ms(10);
+    for (std::uint64_t seed = 1; seed <= programs; ++seed) {
+        PoolOptions options = plain_options(kept);
+        options.min_idle = kept;
+        options.reconnect.jitter = Jitter::full;
+        World world(options, seed);
+        EXPECT_EQ(world.connects.size(), kept);  // nobody lost anything: at once
+        world.run();
+        world.live(1min);
+        world.connect_times.clear();
+        const Instant lost_at = world.now;
+        while (!world.model.names.empty()) {
+            const SlotId slot = world.model.names.begin()->second;
+            world.model.names.erase(world.model.names.begin());
+            world.gone(slot);
+        }
+        EXPECT_TRUE(world.connects.empty());
+        world.live(options.reconnect.initial_delay);
+        ASSERT_EQ(world.connect_times.size(), kept);
+        for (const Instant at : world.connect_times) {
+            EXPECT_GE(at - lost_at, options.reconnect.min_delay);
+            ++per_100ms.at(
+                std::min<std::size_t>(9, static_cast<std::size_t>((at - lost_at) / 100ms)));
+        }
+    }
+    // 200 in 950 ms: 21 on average.
+    EXPECT_LE(*std::max_element(per_100ms.begin(), per_100ms.end()), 45u);
+}
+
+TEST(Pool, connects_for_who_waits_whatever_was_lost) {
+    PoolOptions options = plain_options(2);
+    options.min_idle = 2;
+    World world(options);
+    world.run();
+    world.live(1min);
+    world.gone(world.model.names.at(0));
+    world.gone(world.model.names.at(1));
+    EXPECT_TRUE(world.connects.empty());
+    const auto waiter = world.acquire();
+    ASSERT_EQ(world.connects.size(), 1u);
+    world.connect();
+    EXPECT_TRUE(world.has(waiter));
+    world.live(options.reconnect.initial_delay);
+    EXPECT_EQ(world.connects.size(), 1u);  // no more than are lacking still
+}
+
 PoolOptions shared_options() {
     PoolOptions options = plain_options(2);
     options.shares = PerPriority<std::uint32_t>{1, 0, 0, 1};

@@ -83,6 +83,20 @@ void append_join_ack(ByteBuffer& out, std::string_view id, const JoinAck& ack) {
     out.append('}');
 }
 
+void append_position(ByteBuffer& out,
+                     std::string_view group,
+                     std::string_view epoch,
+                     std::uint64_t offset,
+                     bool is_recovered) {
+    out.append(R"({"type":"position","group":)");
+    append_json_string(out, group);
+    out.append(R"(,"epoch":)");
+    append_json_string(out, epoch);
+    out.append(R"(,"offset":)");
+    append_number(out, offset);
+    out.append(is_recovered ? R"(,"recovered":true})" : R"(,"recovered":false})");
+}
+
 void append_publish_ack(ByteBuffer& out,
                         std::string_view id,
                         std::string_view epoch,

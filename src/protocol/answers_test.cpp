@@ -65,6 +65,10 @@ TEST(Answers, have_exactly_these_keys_in_this_order) {
                   append_join_ack(out, "\"x\"", {"g", "e", 18446744073709551615u, std::nullopt});
               }),
               R"({"type":"ack","id":"x","group":"g","epoch":"e","offset":18446744073709551615})");
+    EXPECT_EQ(written([](ByteBuffer& out) { append_position(out, "g\"", "e", 7, true); }),
+              R"({"type":"position","group":"g\"","epoch":"e","offset":7,"recovered":true})");
+    EXPECT_EQ(written([](ByteBuffer& out) { append_position(out, "g", "e", 0, false); }),
+              R"({"type":"position","group":"g","epoch":"e","offset":0,"recovered":false})");
     EXPECT_EQ(written([](ByteBuffer& out) {
                   append_join_ack(out, "1", {"g", "e", 0, false});
               }),

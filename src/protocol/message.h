@@ -120,6 +120,12 @@ void append_error(ByteBuffer& out,
                   std::string_view message);
 // {"type":"welcome","clientId":…}
 void append_welcome(ByteBuffer& out, std::string_view client_id);
+// {"type":"position","group":G,"epoch":E,"offset":N,"recovered":B}
+void append_position(ByteBuffer& out,
+                     std::string_view group,
+                     std::string_view epoch,
+                     std::uint64_t offset,
+                     bool is_recovered);
 // {"type":"draining","reconnectDelay":MS}
 void append_draining(ByteBuffer& out, std::uint64_t reconnect_delay_ms);
 inline constexpr std::string_view invalid_format = R"({"error":"Invalid message format"})";

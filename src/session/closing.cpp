@@ -45,6 +45,12 @@ using metrics::CloseReason;
 
 void Engine::State::change_phase(Session& session, Phase phase) {
     const Phase from = session.phase;
+    if (from == Phase::judging && phase != Phase::open && session.extra &&
+        !session.extra->response.empty()) {
+        session.extra->response = {};
+        abandoned.push_back(id_of(session));
+        has_chores = true;
+    }
     switch (phase) {
         case Phase::connecting:
         case Phase::request:
@@ -85,6 +91,7 @@ void Engine::State::close(Session& session,
     change_phase(session, Phase::closing);
     report_closed(session, reason, code, reason_text);
     throttle(session);
+    resume(session);  // the peer's half of the closing is to be seen
     arm(session);
 }
 
@@ -174,7 +181,9 @@ void Engine::State::on_ended(Session& session) {
 
 // The stream is broken in both directions; `sentence` says why where the loop knows.
 void Engine::State::on_lost(Session& session, std::string_view sentence) {
-    if (session.phase == Phase::request) counters.add(metrics::RejectReason::peer_lost);
+    if (session.phase == Phase::request || session.phase == Phase::judging) {
+        counters.add(metrics::RejectReason::peer_lost);
+    }
     if (session.phase == Phase::connecting || session.phase == Phase::response) {
         if (sentence.empty()) sentence = "the connection was reset during the handshake";
         client_failures.push_back({id_of(session), session.tag, std::string(sentence)});
@@ -208,11 +217,15 @@ void Engine::State::finish_lingering(Session& session) {
 }
 
 void Engine::State::release(Session& session, io::CloseMode mode) {
+    loop.close(session.stream, mode);
+    forget(session);
+}
+
+void Engine::State::forget(Session& session) {
     const std::uint32_t index = session.index;
     drop_outbox(session);
     if (session.was_opened) released.push_back({id_of(session), session.tag});
     wheel.cancel(index);
-    loop.close(session.stream, mode);
     const std::uint32_t generation = (session.generation + 1) & ((1u << 30) - 1);
     change_phase(session, Phase::released);
     // The queue entries of this index stay; they are passed over because `queue` says none.
@@ -244,10 +257,18 @@ Tick Engine::State::next_due(const Session& session) const {
     const auto at = [&](Tick candidate) {
         if (static_cast<std::int32_t>(candidate - due) < 0) due = candidate;
     };
-    if (session.frame_since != 0) at(session.frame_since + to_ticks(options.frame_timeout));
-    if (session.message_since != 0) at(session.message_since + to_ticks(options.message_timeout));
+    // While the caller does not let it be read, nothing can be held against a peer but that it does
+    // not read itself.
+    if (session.frame_since != 0 && !session.is_paused) {
+        at(session.frame_since + to_ticks(options.frame_timeout));
+    }
+    if (session.message_since != 0 && !session.is_paused) {
+        at(session.message_since + to_ticks(options.message_timeout));
+    }
     if (session.is_blocked) {
         at(session.blocked_since + to_ticks(options.write_timeout));
+    } else if (session.is_paused) {
+        return due;
     } else if (session.ping_sent_at != 0) {
         at(session.ping_sent_at + to_ticks(options.pong_timeout));
     } else if (options.ping_interval.count() > 0) {
@@ -291,7 +312,13 @@ void Engine::State::on_deadline(std::uint32_t index) {
         case Phase::open:
             on_open_deadline(session);
             return;
-        case Phase::judging:
+        case Phase::judging:  // deferred: others are judged within one event
+            refuse(session,
+                   503,
+                   "This server could not decide in time; try again.\n",
+                   metrics::RejectReason::timeout,
+                   "Retry-After: 1\r\n");
+            return;
         case Phase::released:
             return;
     }
@@ -313,7 +340,7 @@ void Engine::State::on_handshake_deadline(Session& session) {
 
 void Engine::State::on_open_deadline(Session& session) {
     const auto passed = [&](Tick since, Duration limit) {
-        return since != 0 && is_past(since + to_ticks(limit));
+        return since != 0 && !session.is_paused && is_past(since + to_ticks(limit));
     };
     if (passed(session.frame_since, options.frame_timeout) ||
         passed(session.message_since, options.message_timeout)) {
@@ -328,6 +355,7 @@ void Engine::State::on_open_deadline(Session& session) {
         release(session, io::CloseMode::reset);
         return;
     }
+    if (session.is_paused) return arm(session);
     if (passed(session.ping_sent_at, options.pong_timeout)) {
         close(session, ws::CloseCode::going_away, "no answer to a ping", CloseReason::pong_timeout);
         return;

@@ -1,5 +1,5 @@
-// The engine's turn, what the loop reports, and the opening handshakes. Frames are in reading.cpp
-// and writing.cpp, ends and deadlines in closing.cpp.
+// The engine's turn, what the loop reports, and the callers' verbs. Opening handshakes are in
+// opening.cpp, frames in reading.cpp and writing.cpp, ends and deadlines in closing.cpp.
 #include "session/engine.h"
 
 #include "session/engine_state.h"
@@ -7,28 +7,6 @@
 #include <algorithm>
 
 namespace wspool::session {
-namespace {
-
-// What an io owner value stands for: the kind in the top two bits.
-constexpr std::uint64_t owner_kind_mask = std::uint64_t{3} << 62;
-constexpr std::uint64_t owner_session = 0;
-constexpr std::uint64_t owner_watch = std::uint64_t{1} << 62;
-constexpr std::uint64_t owner_listener = std::uint64_t{2} << 62;
-constexpr std::uint32_t generation_mask = (1u << 30) - 1;
-
-[[nodiscard]] std::uint64_t session_owner(const Session& session) {
-    return owner_session | std::uint64_t{session.generation} << 32 | session.index;
-}
-
-[[nodiscard]] metrics::RejectReason reject_reason(std::string_view label) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(metrics::RejectReason::count_); ++i) {
-        const auto reason = static_cast<metrics::RejectReason>(i);
-        if (metrics::name(reason) == label) return reason;
-    }
-    return metrics::RejectReason::malformed;
-}
-
-}  // namespace
 
 Engine::State::State(io::Loop& loop_in,
                      const EngineOptions& options_in,
@@ -52,8 +30,10 @@ Engine::State::State(io::Loop& loop_in,
 void Engine::State::wait(Instant deadline) {
     WSPOOL_ASSERT(judged.index == UINT32_MAX);  // an opening was neither accepted nor refused
     flush();
+    foreign_short_sends.clear();
     const bool has_more = !replies.empty() || !fanout.empty() || !closed.empty() ||
-                          !client_failures.empty() || !released.empty();
+                          !client_failures.empty() || !released.empty() || !unread.empty() ||
+                          !abandoned.empty();
     if (has_more || needs_settling || !input.empty()) {
         deadline = Instant::min();
     } else if (wheel.size() > 0) {
@@ -61,7 +41,7 @@ void Engine::State::wait(Instant deadline) {
     }
     loop.wait(deadline);
     tick = tick_of(loop.now());
-    timers_ran = false;
+    has_chores = true;
     settle();
     release_arenas();
     ++turn;
@@ -108,9 +88,8 @@ bool Engine::State::next(Event& event) {
             released.pop_front();
             return true;
         }
-        if (!timers_ran) {
-            timers_ran = true;
-            wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+        if (has_chores) {
+            if (do_chores(event)) return true;
             continue;
         }
         if (unflushed > unflushed_max) return false;
@@ -120,23 +99,27 @@ bool Engine::State::next(Event& event) {
     }
 }
 
-bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
-    const std::uint64_t kind = io_event.owner & owner_kind_mask;
-    if (kind == owner_watch) {
-        event.kind = EventKind::readable;
-        event.tag = io_event.owner & ~owner_kind_mask;
+// What waits for no event: openings that need no answer any more, bytes that were received already,
+// then what is due.
+bool Engine::State::do_chores(Event& event) {
+    if (!abandoned.empty()) {
+        event.kind = EventKind::abandoned;
+        event.session = abandoned.front();
+        abandoned.pop_front();
         return true;
     }
-    if (kind == owner_listener) {
-        if (io_event.kind == io::EventKind::accepted) {
-            make_session(io_event.stream, false, Phase::request);
-        } else if (io_event.kind == io::EventKind::accept_refused) {
-            counters.add(metrics::RejectReason::descriptors);
-        } else if (io_event.kind == io::EventKind::accept_paused) {
-            ++counters.accept_pauses;
-        }
-        return false;
+    if (!unread.empty()) {
+        const SessionId id = unread.front();
+        unread.pop_front();
+        return read_unread(id, event);
     }
+    has_chores = false;
+    wheel.advance(tick, [this](std::uint32_t index) { on_deadline(index); });
+    return false;
+}
+
+bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
+    if (io_event.owner >= owner_watch) return on_other_event(io_event, event);
     Session* session = find_owner(io_event.owner);
     if (session == nullptr) return false;
     switch (io_event.kind) {
@@ -164,6 +147,29 @@ bool Engine::State::on_loop_event(const io::Event& io_event, Event& event) {
         case io::EventKind::accept_paused:
         case io::EventKind::readable:
             return false;
+    }
+    return false;
+}
+
+// A stream of somebody else, a watched descriptor, or a listener.
+bool Engine::State::on_other_event(const io::Event& io_event, Event& event) {
+    if (io_event.owner >= foreign_owner) {
+        foreign_event = io_event;
+        event.kind = EventKind::stream;
+        event.stream = &foreign_event;
+        return true;
+    }
+    if (io_event.owner < owner_listener) {
+        event.kind = EventKind::readable;
+        event.tag = io_event.owner & ~owner_watch;
+        return true;
+    }
+    if (io_event.kind == io::EventKind::accepted) {
+        make_session(io_event.stream, false, Phase::request);
+    } else if (io_event.kind == io::EventKind::accept_refused) {
+        counters.add(metrics::RejectReason::descriptors);
+    } else if (io_event.kind == io::EventKind::accept_paused) {
+        ++counters.accept_pauses;
     }
     return false;
 }
@@ -196,178 +202,6 @@ bool Engine::State::on_received(Session& session, MutableBytes bytes, Event& eve
             return false;
     }
     return false;
-}
-
-// -------------------------------------------------------------------------------------------
-// opening
-
-std::uint32_t Engine::State::make_session(io::StreamId stream, bool is_client, Phase phase) {
-    const std::uint32_t index = pool.take();
-    sessions.grow_to(index);
-    Session& session = sessions[index];
-    WSPOOL_ASSERT(session.phase == Phase::released);
-    session.index = index;
-    session.stream = stream;
-    session.is_client = is_client;
-    session.received_at = tick;
-    change_phase(session, phase);
-    loop.set_owner(stream, session_owner(session));
-    arm(session);
-    return index;
-}
-
-bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event& event) {
-    ByteBuffer* held =
-        session.extra && !session.extra->head.empty() ? &session.extra->head : nullptr;
-    MutableBytes head = bytes;
-    std::size_t scanned = 0;
-    if (held != nullptr) {
-        held->append(bytes);
-        head = held->bytes();
-        scanned = session.extra->scanned;
-    }
-    parsed = http::parse_request_head(head, options.head, scanned);
-    if (const auto* more = std::get_if<http::NeedMore>(&parsed)) {
-        if (held == nullptr) extra(session).head.append(bytes);
-        session.extra->scanned = more->scanned;
-        return false;
-    }
-    if (const auto* refused = std::get_if<http::Refused>(&parsed)) {
-        refuse(session, refused->status, refused->message, reject_reason(refused->reason), {});
-        return false;
-    }
-    behind_head = head.subspan(std::get<http::RequestHead>(parsed).size);
-    return judge_request(session, event);
-}
-
-bool Engine::State::judge_request(Session& session, Event& event) {
-    const auto& request = std::get<http::RequestHead>(parsed);
-    auto checked = ws::check_upgrade(request.method, request.fields, options.allow_deflate);
-    event.session = id_of(session);
-    event.request = &request;
-    if (!checked) {
-        const ws::Refusal& refusal = checked.error();
-        const bool is_plain = refusal.status == 426 && refusal.reason == "upgrade";
-        if (!is_plain) {
-            refuse(session,
-                   refusal.status,
-                   refusal.message,
-                   reject_reason(refusal.reason),
-                   refusal.extra);
-            return false;
-        }
-        event.kind = EventKind::plain;
-    } else {
-        upgrade = std::move(*checked);
-        event.kind = EventKind::opening;
-        event.upgrade = &upgrade;
-    }
-    change_phase(session, Phase::judging);
-    judged = event.session;
-    return true;
-}
-
-void Engine::State::accept(Session& session, std::string_view subprotocol, std::uint64_t tag) {
-    WSPOOL_ASSERT(session.phase == Phase::judging);
-    judged = SessionId{};
-    push_raw(session, ws::make_upgrade_response(upgrade, subprotocol));
-    session.connection = ws::Connection(ws::Role::server, upgrade.deflate.has_value());
-    if (upgrade.deflate)
-        session.deflate_bits = static_cast<std::uint8_t>(upgrade.deflate->server_max_window_bits);
-    session.tag = tag;
-    session.is_counted = true;
-    ++counters.connections_opened;
-    counters.connections_peak = std::max(counters.connections_peak, ++counters.connections);
-    change_phase(session, Phase::open);
-    session.control_tokens = static_cast<std::uint16_t>(options.control_frames_burst * 256);
-    session.control_at = tick;
-    arm(session);
-    if (!behind_head.empty()) {
-        set_input(session, behind_head);
-    } else if (session.extra) {
-        judged_head = std::move(session.extra->head);
-        session.extra.reset();
-    }
-}
-
-void Engine::State::refuse(Session& session,
-                           int status,
-                           std::string_view body,
-                           metrics::RejectReason reason,
-                           std::string_view headers) {
-    counters.add(reason);
-    finish_with_response(session, http::make_response(status, body, headers));
-}
-
-void Engine::State::finish_with_response(Session& session, std::string_view response) {
-    if (judged == id_of(session)) judged = SessionId{};
-    push_raw(session, response);
-    linger(session, true);
-}
-
-bool Engine::State::on_connected(Session& session, Event& event) {
-    auto request = ws::make_upgrade_request(session.extra->handshake);
-    if (!request) return fail_client(session, request.error().message, event);
-    push_raw(session, *request);
-    change_phase(session, Phase::response);
-    arm(session);
-    return false;
-}
-
-bool Engine::State::on_response_bytes(Session& session, MutableBytes bytes, Event& event) {
-    Extra& more = extra(session);
-    more.head.append(bytes);
-    const auto answer = http::parse_response_head(more.head.view(), options.head, more.scanned);
-    if (const auto* need = std::get_if<http::NeedMore>(&answer)) {
-        more.scanned = need->scanned;
-        return false;
-    }
-    if (const auto* refused = std::get_if<http::Refused>(&answer)) {
-        return fail_client(session, "the server's answer is no HTTP: " + refused->message, event);
-    }
-    const auto& response = std::get<http::ResponseHead>(answer);
-    auto accepted = ws::check_upgrade_response(response.status, response.fields, more.handshake);
-    if (!accepted) {
-        // A refusal's body says why; what came with the head of it is enough for a sentence.
-        constexpr std::size_t shown_max = 200;
-        std::string sentence = accepted.error().message;
-        auto body = as_text(more.head.view().subspan(response.size)).substr(0, shown_max);
-        while (!body.empty() && (body.back() == '\n' || body.back() == '\r')) body.remove_suffix(1);
-        if (!body.empty()) sentence.append(" It said: ").append(body);
-        return fail_client(session, std::move(sentence), event);
-    }
-
-    session.connection = ws::Connection(ws::Role::client, accepted->deflate.has_value());
-    if (accepted->deflate)
-        session.deflate_bits = static_cast<std::uint8_t>(accepted->deflate->client_max_window_bits);
-    if (accepted->deflate && !accepted->deflate->server_no_context_takeover) {
-        more.inflater = std::make_unique<ws::Inflater>(true);
-    }
-    session.is_counted = true;
-    session.was_opened = true;
-    ++counters.connections_opened;
-    counters.connections_peak = std::max(counters.connections_peak, ++counters.connections);
-    change_phase(session, Phase::open);
-    session.control_tokens = static_cast<std::uint16_t>(options.control_frames_burst * 256);
-    session.control_at = tick;
-    arm(session);
-    set_input(session, more.head.bytes().subspan(response.size));
-    event.kind = EventKind::opened;
-    event.session = id_of(session);
-    event.tag = session.tag;
-    text = std::move(accepted->subprotocol);
-    event.text = text;
-    return true;
-}
-
-bool Engine::State::fail_client(Session& session, std::string sentence, Event& event) {
-    event.kind = EventKind::failed;
-    event.session = id_of(session);
-    event.tag = session.tag;
-    text = std::move(sentence);
-    event.text = text;
-    release(session, io::CloseMode::graceful);
-    return true;
 }
 
 Session* Engine::State::find(SessionId id) {
@@ -403,14 +237,26 @@ Instant Engine::now() const {
     return state_->loop.now();
 }
 
-Result<io::Address> Engine::listen(const io::Address& address, const io::TlsServer* tls) {
-    io::ListenOptions options;
-    options.tls = tls;
-    options.send_buffer = state_->options.send_buffer;
-    options.user_timeout = state_->options.write_timeout + std::chrono::seconds(10);
-    options.refusal = http::make_response(
+io::ListenOptions listen_options(const EngineOptions& options, const io::TlsServer* tls) {
+    io::ListenOptions result;
+    result.tls = tls;
+    result.send_buffer = options.send_buffer;
+    result.user_timeout = options.write_timeout + std::chrono::seconds(10);
+    result.refusal = http::make_response(
         503, "No descriptor is left; try again shortly.\n", "Retry-After: 1\r\n");
-    const auto listener = state_->loop.listen(address, options, owner_listener);
+    return result;
+}
+
+Result<io::Address> Engine::listen(const io::Address& address, const io::TlsServer* tls) {
+    const auto listener =
+        state_->loop.listen(address, listen_options(state_->options, tls), owner_listener);
+    if (!listener) return tl::unexpected(listener.error());
+    return state_->loop.local_address(*listener);
+}
+
+Result<io::Address> Engine::listen_on(int fd, const io::TlsServer* tls) {
+    const auto listener =
+        state_->loop.adopt_listener(fd, listen_options(state_->options, tls), owner_listener);
     if (!listener) return tl::unexpected(listener.error());
     return state_->loop.local_address(*listener);
 }
@@ -430,10 +276,18 @@ Result<SessionId> Engine::connect(const io::Address& address,
 }
 
 Result<void> Engine::watch(int fd, std::uint64_t tag) {
-    WSPOOL_ASSERT((tag & owner_kind_mask) == 0);
+    WSPOOL_ASSERT((tag | owner_watch) < owner_listener);
     const auto stream = state_->loop.watch(fd, owner_watch | tag);
     if (!stream) return tl::unexpected(stream.error());
+    state_->watches.emplace_back(tag, *stream);
     return {};
+}
+
+void Engine::unwatch(std::uint64_t tag) {
+    std::erase_if(state_->watches, [&](const auto& watch) {
+        if (watch.first == tag) state_->loop.close(watch.second);
+        return watch.first == tag;
+    });
 }
 
 void Engine::wait(Instant deadline) {
@@ -442,9 +296,27 @@ void Engine::wait(Instant deadline) {
 bool Engine::next(Event& event) {
     return state_->next(event);
 }
+std::span<const io::ShortSend> Engine::foreign_short_sends() const {
+    return state_->foreign_short_sends;
+}
+
+Result<SessionId> Engine::adopt(int fd, ByteView bytes) {
+    return state_->adopt(fd, bytes);
+}
+
+Result<Released> Engine::release(SessionId id) {
+    if (state_->judged != id || id.index == UINT32_MAX) {
+        return fail("only a session whose request waits for its answer can be given away");
+    }
+    return state_->give_away(*state_->find(id));
+}
 
 void Engine::accept(SessionId id, std::string_view subprotocol, std::uint64_t tag) {
     if (Session* session = state_->find(id)) state_->accept(*session, subprotocol, tag);
+}
+
+void Engine::defer(SessionId id, std::string_view subprotocol) {
+    if (Session* session = state_->find(id)) state_->defer(*session, subprotocol);
 }
 
 void Engine::refuse(SessionId id,
@@ -456,9 +328,14 @@ void Engine::refuse(SessionId id,
         state_->refuse(*session, status, body, reason, headers);
 }
 
-void Engine::answer(SessionId id, int status, std::string_view body) {
+void Engine::answer(SessionId id,
+                    int status,
+                    std::string_view body,
+                    std::string_view headers,
+                    std::string_view content_type) {
     if (Session* session = state_->find(id)) {
-        state_->finish_with_response(*session, http::make_response(status, body));
+        state_->finish_with_response(*session,
+                                     http::make_response(status, body, headers, content_type));
     }
 }
 
@@ -509,17 +386,11 @@ void Engine::ping(SessionId id) {
 }
 
 void Engine::pause(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || session->is_paused) return;
-    session->is_paused = true;
-    if (!session->is_throttled) state_->loop.pause(session->stream);
+    if (Session* session = state_->find(id)) state_->pause(*session);
 }
 
 void Engine::resume(SessionId id) {
-    Session* session = state_->find(id);
-    if (session == nullptr || !session->is_paused) return;
-    session->is_paused = false;
-    if (!session->is_throttled) state_->loop.resume(session->stream);
+    if (Session* session = state_->find(id)) state_->resume(*session);
 }
 
 bool Engine::is_open(SessionId id) const {
@@ -556,6 +427,7 @@ void Engine::check_invariants() const {
         WSPOOL_ASSERT(session.phase != Phase::released || session.outbox == nullptr);
         WSPOOL_ASSERT(session.phase != Phase::released || !session.timer.is_linked());
         WSPOOL_ASSERT(session.phase == Phase::released || session.timer.is_linked());
+        WSPOOL_ASSERT(!session.is_paused || (session.phase == Phase::open && session.extra));
         if (session.outbox == nullptr) continue;
         session.outbox->check_invariants();
         WSPOOL_ASSERT(!session.outbox->empty());

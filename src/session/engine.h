@@ -35,6 +35,9 @@ struct SessionId {
     friend bool operator==(SessionId, SessionId) = default;
 };
 
+// The highest bit of a stream's owner: the stream is not the engine's, though it lives on its loop.
+inline constexpr std::uint64_t foreign_owner = std::uint64_t{1} << 63;
+
 struct EngineOptions {
     ws::Limits limits;
     http::HeadLimits head;
@@ -55,15 +58,17 @@ struct EngineOptions {
 };
 
 enum class EventKind : std::uint8_t {
-    opening,   // server: a valid upgrade was asked for: answer with accept() or refuse(), now
-    plain,     // server: a request that is no upgrade: answer with refuse() (any status), now
-    opened,    // client: upgraded; `subprotocol`
-    message,   // opcode text (valid UTF-8) or binary, `payload`
-    closed,    // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
-    failed,    // client: the connect or the handshake failed; `text` is one sentence; last event
-    pong,      // the peer answered ping()
-    released,  // client: the stream of an opened session is gone; follows `closed`, last event
-    readable,  // a watched descriptor; `tag` is the watch()'s
+    opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now
+    plain,      // server: a request that is no upgrade: answer with refuse() (any status), now
+    opened,     // client: upgraded; `subprotocol`
+    message,    // opcode text (valid UTF-8) or binary, `payload`
+    closed,     // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
+    failed,     // client: the connect or the handshake failed; `text` is one sentence; last event
+    pong,       // the peer answered ping()
+    abandoned,  // server: the client of a deferred opening is gone, or its time was up
+    released,   // client: the stream of an opened session is gone; follows `closed`, last event
+    readable,   // a watched descriptor; `tag` is the watch()'s
+    stream,     // something befell a stream that is not the engine's; `stream` says what
 };
 
 // What next() fills in is what EventKind says of the kind, and `session` and `tag`; the rest is
@@ -79,6 +84,7 @@ struct Event {
     metrics::CloseReason reason{};
     ws::CloseCode code{};
     std::string_view text;
+    const io::Event* stream = nullptr;
 };
 
 enum class SendOutcome : std::uint8_t {
@@ -88,6 +94,12 @@ enum class SendOutcome : std::uint8_t {
 };
 
 struct Block;
+
+// A connection on its way to another process (R44): Engine::release() gives it, adopt() takes it.
+struct Released {
+    int fd = -1;       // the receiver's of this, to pass on or to close
+    ByteBuffer bytes;  // all that was read of it: the request's head, and what came behind
+};
 
 // One message encoded once for many receivers: see Engine::frame() and Engine::send_frame(). A copy
 // for receivers that negotiated compression is made when the first of them comes.
@@ -103,6 +115,10 @@ struct Frame {
     ws::Opcode opcode{};
 };
 
+// What listeners for an engine's sessions are opened with, also where another process opens them.
+[[nodiscard]] io::ListenOptions listen_options(const EngineOptions& options,
+                                               const io::TlsServer* tls = nullptr);
+
 class Engine {
   public:
     Engine(io::Loop& loop,
@@ -116,6 +132,13 @@ class Engine {
     // Listens; returns the address with the port taken. With `tls` (on a TlsLoop) for wss://.
     [[nodiscard]] Result<io::Address> listen(const io::Address& address,
                                              const io::TlsServer* tls = nullptr);
+    // Accepts from a socket that another process opened and keeps. An error leaves it to the
+    // caller.
+    [[nodiscard]] Result<io::Address> listen_on(int fd, const io::TlsServer* tls = nullptr);
+    // Goes on with a connection that was released elsewhere, as if it had been accepted here and
+    // `bytes` had been received: `opening` follows in this turn. An error leaves the descriptor to
+    // the caller.
+    [[nodiscard]] Result<SessionId> adopt(int fd, ByteView bytes);
     // Connects as a client; `opened` or `failed` follows. `options` ask for TLS (on a TlsLoop); the
     // name to verify is theirs, the Host header the handshake's.
     [[nodiscard]] Result<SessionId> connect(const io::Address& address,
@@ -123,21 +146,36 @@ class Engine {
                                             std::uint64_t tag,
                                             const io::ConnectOptions& options = {});
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    // Ends the watches of this tag; before their descriptors are closed.
+    void unwatch(std::uint64_t tag);
 
     // Flushes, then waits for events, at most until `deadline`.
     void wait(Instant deadline);
     [[nodiscard]] bool next(Event& event);
+    // Sends on streams that are not the engine's and were not taken whole; valid until wait().
+    [[nodiscard]] std::span<const io::ShortSend> foreign_short_sends() const;
 
     // ---- answers to `opening` and `plain`
     void accept(SessionId session, std::string_view subprotocol, std::uint64_t tag);
+    // Puts the answer off: accept() or refuse() follows in a later turn, and nothing is read until
+    // then. The subprotocol is chosen now, accept()'s does not count. `abandoned` says that neither
+    // is needed any more; after handshake_timeout the request is answered with 503.
+    void defer(SessionId session, std::string_view subprotocol);
     // `headers`: whole lines with CRLF. Closes after the answer.
     void refuse(SessionId session,
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason,
                 std::string_view headers = {});
+    // Gives the connection away unanswered, and forgets it. Over TLS it cannot be: an error, and
+    // the session still waits for its answer.
+    [[nodiscard]] Result<Released> release(SessionId session);
     // For what is no refusal: 200 on /healthz. Closes after the answer.
-    void answer(SessionId session, int status, std::string_view body);
+    void answer(SessionId session,
+                int status,
+                std::string_view body,
+                std::string_view headers = {},
+                std::string_view content_type = http::plain_text);
 
     // ---- open sessions
     SendOutcome send(SessionId session, ws::Opcode opcode, ByteView payload);
@@ -161,7 +199,9 @@ class Engine {
     void abort(SessionId session);
     // Asks an open session for a sign of life: `pong` follows, or the session ends.
     void ping(SessionId session);
-    // Stops and restarts reading one session (the socket then fills up).
+    // Stops and restarts reading one open session (the socket then fills up): no message of it
+    // comes in between, not even one that was received already. Its clocks for pings and unfinished
+    // messages stand still; a close() reads on.
     void pause(SessionId session);
     void resume(SessionId session);
 

@@ -22,6 +22,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -52,6 +53,9 @@ struct Extra {
     ByteBuffer pong;                         // the one pong that waits while blocked
     bool has_pong = false;
     std::size_t discarded = 0;  // bytes read while lingering
+    ByteBuffer unread;          // received before the session was paused, not looked at yet
+    Tick paused_since = 0;
+    std::string response;  // the 101 of a deferred opening, until it is decided
 };
 
 struct Session {
@@ -96,18 +100,26 @@ struct Engine::State {
     State& operator=(const State&) = delete;
     ~State();
 
-    // ---- engine.cpp: turn, events, opening
+    // ---- engine.cpp: turn, events
     void wait(Instant deadline);
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);
+    bool on_other_event(const io::Event& io_event, Event& event);
+    bool do_chores(Event& event);
     bool on_received(Session& session, MutableBytes bytes, Event& event);
+
+    // ---- opening.cpp: handshakes
     bool on_request_bytes(Session& session, MutableBytes bytes, Event& event);
     bool judge_request(Session& session, Event& event);
     bool on_response_bytes(Session& session, MutableBytes bytes, Event& event);
     bool on_connected(Session& session, Event& event);
     bool fail_client(Session& session, std::string sentence, Event& event);
     std::uint32_t make_session(io::StreamId stream, bool is_client, Phase phase);
+    Result<SessionId> adopt(int fd, ByteView bytes);
+    Result<Released> give_away(Session& session);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
+    void defer(Session& session, std::string_view subprotocol);
+    void prepare_connection(Session& session);
     void finish_with_response(Session& session, std::string_view response);
     void refuse(Session& session,
                 int status,
@@ -123,6 +135,11 @@ struct Engine::State {
     bool charge_control(Session& session);
     void note_progress(Session& session);
     void set_input(Session& session, MutableBytes bytes);
+    void pause(Session& session);
+    void resume(Session& session);
+    void note_unread(Session& session);
+    bool read_unread(SessionId id, Event& event);
+    static void drop_spent_extra(Session& session);
 
     // ---- writing.cpp: frames out
     SendOutcome send(Session& session, ws::Opcode opcode, std::span<const ByteView> pieces);
@@ -176,6 +193,7 @@ struct Engine::State {
     void linger(Session& session, bool shuts_write);
     void finish_lingering(Session& session);
     void release(Session& session, io::CloseMode mode);
+    void forget(Session& session);
     void arm(Session& session);
     [[nodiscard]] Tick next_due(const Session& session) const;
     void on_deadline(std::uint32_t index);
@@ -210,7 +228,8 @@ struct Engine::State {
     IndexPool pool;
     TimerWheel<NodeOf> wheel;
     Tick tick = 0;
-    bool timers_ran = true;
+    std::vector<std::pair<std::uint64_t, io::StreamId>> watches;  // by tag
+    bool has_chores = false;  // timers to be run, or `unread`
     Prng jitter;
 
     ws::Codec codec;
@@ -249,6 +268,8 @@ struct Engine::State {
     // The bytes that are being read.
     SessionId reading;
     MutableBytes input;
+    std::deque<SessionId> unread;  // with bytes to be read before anything new is received
+    ByteBuffer unread_input;       // `input`, where it was such
 
     struct Closed {
         SessionId session;
@@ -265,16 +286,21 @@ struct Engine::State {
         std::string sentence;
     };
     std::deque<ClientFailure> client_failures;
-    struct Released {
+    struct Gone {
         SessionId session;
         std::uint64_t tag;
     };
-    std::deque<Released> released;  // to be reported, after what is in `closed`
+    std::deque<Gone> released;        // to be reported, after what is in `closed`
+    std::deque<SessionId> abandoned;  // deferred openings, to be reported
+
+    std::vector<io::ShortSend> foreign_short_sends;
+    io::Event foreign_event{};  // what the last `stream` event points to
 
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;
     SessionId judged;  // the session of the last opening or plain event, until it is answered
-    MutableBytes behind_head;
+    MutableBytes judged_bytes;  // all that was read of it
+    MutableBytes behind_head;   // the part behind the head
     ByteBuffer judged_head;  // of the session accepted last: the event's views still point into it
     std::string text;        // what an event's text points to
 };
@@ -286,6 +312,12 @@ inline constexpr std::size_t unflushed_max =
     16 * 1024 * 1024;                                    // beyond it nothing is read until flushed
 inline constexpr std::size_t throttle_size = 64 * 1024;  // a blocked session with more is not read
 inline constexpr std::size_t linger_discard_max = 64 * 1024;
+
+// What an io owner value stands for: a session below owner_watch; with the bits of a watch or a
+// listener these; from foreign_owner on it is not ours.
+inline constexpr std::uint64_t owner_watch = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t owner_listener = std::uint64_t{3} << 61;
+inline constexpr std::uint32_t generation_mask = (1u << 30) - 1;
 
 [[nodiscard]] constexpr Tick to_ticks(Duration duration) {
     return static_cast<Tick>((duration.count() >> 24) + 1);

@@ -101,6 +101,9 @@ class EngineTest : public testing::TestWithParam<Way> {
     void on_server(const Event& event) {
         switch (event.kind) {
             case EventKind::opening:
+                if (has_tls()) {
+                    EXPECT_FALSE(server_->release(event.session));  // its keys are here
+                }
                 server_->accept(event.session, "", 7);
                 if (pings_at_once_) server_->ping(event.session);
                 server_session_ = event.session;
@@ -121,8 +124,10 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::opened:
             case EventKind::failed:
             case EventKind::pong:
+            case EventKind::abandoned:
             case EventKind::released:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }
@@ -148,9 +153,11 @@ class EngineTest : public testing::TestWithParam<Way> {
             case EventKind::released:
                 EXPECT_EQ(client_closed_.size(), ++released_);
                 break;
+            case EventKind::abandoned:
             case EventKind::opening:
             case EventKind::plain:
             case EventKind::readable:
+            case EventKind::stream:
                 break;
         }
     }

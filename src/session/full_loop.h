@@ -4,6 +4,7 @@
 // test cannot overlook it. Tests only.
 #pragma once
 
+#include "io/descriptor_channel.h"
 #include "io/loop.h"
 
 #include <algorithm>
@@ -65,6 +66,23 @@ class FullLoop final : public io::Loop {
         if (stream) set_owner(*stream, owner);
         return stream;
     }
+    [[nodiscard]] Result<io::StreamId> adopt(int fd, std::uint64_t owner) override {
+        auto stream = inner_->adopt(fd, owner);
+        if (stream) set_owner(*stream, owner);
+        return stream;
+    }
+    [[nodiscard]] Result<io::StreamId> adopt_listener(int fd,
+                                                      const io::ListenOptions& options,
+                                                      std::uint64_t owner) override {
+        return inner_->adopt_listener(fd, options, owner);
+    }
+    [[nodiscard]] Result<int> release(io::StreamId stream) override {
+        return inner_->release(stream);
+    }
+    [[nodiscard]] std::unique_ptr<io::DescriptorChannel> open_channel(int fd) override {
+        return inner_->open_channel(fd);
+    }
+    void discard(int fd) override { inner_->discard(fd); }
     [[nodiscard]] Result<io::StreamId> watch(int fd, std::uint64_t owner) override {
         return inner_->watch(fd, owner);
     }

@@ -27,13 +27,70 @@ bool Engine::State::read(Event& event) {
             input = {};
             if (session->extra && !session->extra->head.empty()) {
                 session->extra->head.release();
-                if (!session->is_client) session->extra.reset();
+                drop_spent_extra(*session);
             }
             note_progress(*session);
             return false;
         }
         if (on_frame_event(*session, frame, event)) return true;
     }
+}
+
+// ---- pausing
+
+// Bytes that were received already wait in the session; those behind them in the socket.
+void Engine::State::pause(Session& session) {
+    if (session.is_paused || session.phase != Phase::open) return;
+    session.is_paused = true;
+    Extra& more = extra(session);
+    more.paused_since = tick;
+    if (!session.is_throttled) loop.pause(session.stream);
+    if (input.empty() || reading != id_of(session)) return;
+    WSPOOL_ASSERT(more.unread.empty());
+    more.unread.append(input);
+    input = {};
+}
+
+void Engine::State::resume(Session& session) {
+    if (!session.is_paused) return;
+    session.is_paused = false;
+    const Tick stood = tick - session.extra->paused_since;
+    session.received_at += stood;
+    for (Tick* since : {&session.frame_since, &session.message_since, &session.ping_sent_at}) {
+        if (*since != 0) *since += stood;
+    }
+    if (!session.is_throttled) loop.resume(session.stream);
+    if (!session.extra->unread.empty()) {
+        note_unread(session);
+    } else {
+        drop_spent_extra(session);
+    }
+    arm(session);
+}
+
+// An idle session costs no buffer. A client's may hold its handshake and its inflater.
+void Engine::State::drop_spent_extra(Session& session) {
+    const Extra& more = *session.extra;
+    if (session.is_client || session.is_paused || more.has_pong) return;
+    if (more.head.empty() && more.unread.empty() && more.response.empty()) session.extra.reset();
+}
+
+void Engine::State::note_unread(Session& session) {
+    unread.push_back(id_of(session));
+    has_chores = true;
+}
+
+// The session was adopted with its request, or resumed behind a message; it may have ended, or been
+// paused again, since.
+bool Engine::State::read_unread(SessionId id, Event& event) {
+    Session* session = find(id);
+    if (session == nullptr || session->is_paused || !session->extra) return false;
+    if (session->phase == Phase::request) return on_request_bytes(*session, {}, event);
+    if (session->phase != Phase::open && session->phase != Phase::closing) return false;
+    unread_input = ByteBuffer(std::move(session->extra->unread));
+    drop_spent_extra(*session);
+    set_input(*session, unread_input.bytes());
+    return false;
 }
 
 bool Engine::State::on_frame_event(Session& session, const ws::Event& frame, Event& event) {

@@ -331,6 +331,7 @@ void Engine::State::on_sent(Session& session, std::size_t count) {
 }
 
 void Engine::State::on_short_send(const io::ShortSend& short_send) {
+    if (short_send.owner >= foreign_owner) return foreign_short_sends.push_back(short_send);
     Session* found = find(SessionId{static_cast<std::uint32_t>(short_send.owner),
                                     static_cast<std::uint32_t>(short_send.owner >> 32)});
     if (found == nullptr || !found->is_flushing) return;

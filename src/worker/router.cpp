@@ -1,13 +1,68 @@
 // What clients say, routed (docs/protocol.md).
 #include "worker/worker_state.h"
 
-#include <algorithm>
-#include <array>
+#include <charconv>
 
 namespace wspool::worker {
+namespace {
 
 using protocol::MessageType;
 using protocol::ParseOutcome;
+
+constexpr char tag_is_direct = 1;
+constexpr char tag_has_offsets = 2;
+
+// A position as a client gives it back. What is no epoch of ours matches none: epoch 0 is never
+// given out.
+[[nodiscard]] hub::Position position_of(const protocol::ClientMessage::Since& since) {
+    hub::Position position{0, since.offset};
+    const char* const end = since.epoch.data() + since.epoch.size();
+    const auto [at, error] = std::from_chars(since.epoch.data(), end, position.epoch, 16);
+    const bool is_ours =
+        error == std::errc() && at == end && hub::format_epoch(position.epoch) == since.epoch;
+    if (!is_ours) position.epoch = 0;
+    return position;
+}
+
+struct Sentence {
+    std::string_view code, text;
+};
+
+[[nodiscard]] Sentence sentence_of(wire::Refusal refusal) {
+    switch (refusal) {
+        case wire::Refusal::too_big:
+            return {"too_big", "the message is larger than what may be under way between workers"};
+        case wire::Refusal::forbidden:
+            return {"forbidden", "this client may not do that"};
+        case wire::Refusal::unknown_target:
+            return {"unknown_target", "no client of this id is connected"};
+        case wire::Refusal::too_many_groups:
+            return {"too_many_groups", "leave a group before joining another"};
+        case wire::Refusal::duplicate_id:
+            return {"forbidden", "this client id is connected already"};
+        case wire::Refusal::unavailable:
+        case wire::Refusal::none:
+        case wire::Refusal::count_:
+            break;
+    }
+    return {"unavailable", "no answer came in time: whether it was done is unknown"};
+}
+
+}  // namespace
+
+Tag read_tag(std::string_view bytes) {
+    if (bytes.empty()) return {};
+    const char flags = bytes.front();
+    return {(flags & tag_is_direct) != 0, (flags & tag_has_offsets) != 0, bytes.substr(1)};
+}
+
+std::string_view Worker::State::write_tag(const Tag& tag) {
+    tag_scratch.assign(1,
+                       static_cast<char>((tag.is_direct ? tag_is_direct : 0) |
+                                         (tag.has_offsets ? tag_has_offsets : 0)));
+    tag_scratch.append(tag.id);
+    return tag_scratch;
+}
 
 void Worker::State::on_message(const session::Event& event) {
     Client& client = clients[event.session.index];
@@ -50,13 +105,17 @@ void Worker::State::on_message(const session::Event& event) {
 
 void Worker::State::on_bad_message(Client& client, ParseOutcome outcome) {
     if (outcome == ParseOutcome::bad_name) {
-        answer_error(
-            client, "bad_name", "names are 1 to 128 bytes of UTF-8 without control characters");
+        answer_error(client,
+                     message.id,
+                     "bad_name",
+                     "names are 1 to 128 bytes of UTF-8 without control characters");
         return;
     }
     if (outcome == ParseOutcome::bad_request) {
-        answer_error(
-            client, "bad_request", "a member of this message is missing or of the wrong type");
+        answer_error(client,
+                     message.id,
+                     "bad_request",
+                     "a member of this message is missing or of the wrong type");
         return;
     }
     ++counters.bad_messages;
@@ -75,38 +134,53 @@ void Worker::State::answer(Client& client) {
     (void)engine.send(client.session, ws::Opcode::text, scratch.view());
 }
 
-void Worker::State::answer_error(Client& client, std::string_view code, std::string_view sentence) {
+void Worker::State::answer_error(Client& client,
+                                 std::string_view id,
+                                 std::string_view code,
+                                 std::string_view sentence) {
     scratch.clear();
-    protocol::append_error(scratch, message.id, code, sentence);
+    protocol::append_error(scratch, id, code, sentence);
     answer(client);
+}
+
+void Worker::State::answer_refusal(Client& client, std::string_view id, wire::Refusal refusal) {
+    const Sentence sentence = sentence_of(refusal);
+    answer_error(client, id, sentence.code, sentence.text);
 }
 
 void Worker::State::join(Client& client) {
-    const hub::Hub::Joined joined = hub.join(client.memberships,
-                                             client.session.index,
-                                             message.group,
-                                             message.wants_offsets,
-                                             engine.now());
-    if (joined.outcome == hub::Hub::JoinOutcome::too_many) {
-        answer_error(client, "too_many_groups", "leave a group before joining another");
-        return;
+    using Outcome = hub::JoinAnswer::Outcome;
+    hub::JoinRequest request;
+    request.group = message.group;
+    request.has_offsets = message.wants_offsets;
+    if (message.since) request.since = position_of(*message.since);
+    const std::size_t queued = engine.outbox_size(client.session);
+    request.room =
+        options.engine.outbox_size_max > queued ? options.engine.outbox_size_max - queued : 0;
+    request.tag = write_tag({.has_offsets = message.wants_offsets, .id = message.id});
+    const hub::JoinAnswer joined = exchange.join(to_hub(client.session), request, engine.now());
+    switch (joined.outcome) {
+        case Outcome::refused:
+            answer_refusal(client, message.id, joined.refusal);
+            return;
+        case Outcome::pending:
+            engine.pause(client.session);
+            run_actions();
+            return;
+        case Outcome::joined:
+        case Outcome::was_member:
+            break;
     }
-    counters.groups = hub.group_count();
-    if (message.id.empty()) return;
-    const std::string epoch = hub::format_epoch(joined.position.epoch);
-    protocol::JoinAck ack;
-    ack.group = message.group;
-    ack.epoch = epoch;
-    ack.offset = joined.position.offset;
-    if (message.since) ack.recovered = false;  // no history is kept yet
-    scratch.clear();
-    protocol::append_join_ack(scratch, message.id, ack);
-    answer(client);
+    acknowledge_join(client,
+                     message.id,
+                     message.group,
+                     joined.position,
+                     message.since ? std::optional(joined.is_recovered) : std::nullopt);
+    replay(client, joined.replay, joined.prefix, message.wants_offsets);
 }
 
 void Worker::State::leave(Client& client) {
-    (void)hub.leave(client.memberships, message.group, engine.now());
-    counters.groups = hub.group_count();
+    (void)exchange.leave(to_hub(client.session), message.group, engine.now());
     if (message.id.empty()) return;
     scratch.clear();
     protocol::append_ack(scratch, message.id);
@@ -114,53 +188,44 @@ void Worker::State::leave(Client& client) {
 }
 
 void Worker::State::broadcast(Client& client) {
-    const hub::Hub::Publication publication = hub.publish(message.group, engine.now());
-    fan_out(client, publication);
-    if (message.id.empty()) return;
-    const std::string epoch = hub::format_epoch(publication.position.epoch);
-    scratch.clear();
-    protocol::append_publish_ack(scratch, message.id, epoch, publication.position.offset);
-    answer(client);
-}
-
-// Encodes the message at most once in each of its two forms, whatever the number of members.
-void Worker::State::fan_out(const Client& sender, const hub::Hub::Publication& publication) {
-    session::Frame plain;
-    session::Frame numbered;
-    for (const hub::Member& member : publication.members) {
-        if (member.index == sender.session.index) continue;
-        session::Frame& frame = member.has_offsets != 0 ? numbered : plain;
-        if (frame.plain.data == nullptr) {
-            scratch.clear();
-            if (member.has_offsets != 0) {
-                scratch.append(",\"offset\":");
-                scratch.append(std::to_string(publication.position.offset));
-            }
-            scratch.append('}');
-            const std::array<ByteView, 3> pieces = {
-                as_bytes(publication.prefix), as_bytes(message.payload), scratch.view()};
-            frame = engine.frame(ws::Opcode::text, pieces);
-        }
-        (void)engine.send_frame(clients[member.index].session, frame);
-    }
+    publish(client,
+            {.name = message.group,
+             .payload = as_bytes(message.payload),
+             .sender = to_hub(client.session),
+             .tag = {}},
+            {.id = message.id});
 }
 
 void Worker::State::direct(Client& client) {
-    if (directory.find(message.target) == IndexTable::none) {
-        answer_error(client, "unknown_target", "no client of this id is connected");
-        return;
+    publish(client,
+            {.name = message.target,
+             .payload = as_bytes(message.payload),
+             .sender = to_hub(client.session),
+             .tag = {}},
+            {.is_direct = true, .id = message.id});
+}
+
+void Worker::State::publish(Client& client, hub::PublishRequest request, const Tag& tag) {
+    using Outcome = hub::PublishAnswer::Outcome;
+    request.tag = write_tag(tag);
+    const hub::PublishAnswer published =
+        tag.is_direct ? exchange.direct(request, wire::Kind::direct, engine.now())
+                      : exchange.broadcast(request, engine.now());
+    switch (published.outcome) {
+        case Outcome::sequenced:
+            deliver(published.delivery);
+            acknowledge(client, tag, published.position);
+            break;
+        case Outcome::refused:
+            answer_refusal(client, message.id, published.refusal);
+            break;
+        case Outcome::paused:
+            engine.pause(client.session);
+            break;
+        case Outcome::pending:
+            break;
     }
-    hub::ClientId::TextBuffer buffer;
-    scratch.clear();
-    protocol::append_direct(
-        scratch, message.payload, directory.id_of(client.session.index, buffer));
-    directory.for_each(message.target, [&](std::uint32_t index) {
-        (void)engine.send(clients[index].session, ws::Opcode::text, scratch.view());
-    });
-    if (message.id.empty()) return;
-    scratch.clear();
-    protocol::append_ack(scratch, message.id);
-    answer(client);
+    run_actions();
 }
 
 }  // namespace wspool::worker

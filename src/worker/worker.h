@@ -6,7 +6,9 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "hub/exchange.h"
 #include "io/loop.h"
+#include "link/peer_links.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
 
@@ -15,17 +17,15 @@
 
 namespace wspool::worker {
 
-enum class DuplicateId : std::uint8_t { replace, reject, allow };
-
 struct WorkerOptions {
     session::EngineOptions engine;
     std::size_t connections_max = 10'000;
-    DuplicateId duplicate_id = DuplicateId::replace;
+    hub::ExchangeOptions exchange;        // groups and ids, and who this worker is among others
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
-    std::uint32_t groups_per_client_max =
-        128;  // limits.groups_per_client, then error too_many_groups
+    bool is_alone = true;  // no other process: home of all from the start; else become_home()
+    link::LinkOptions link;
     Duration drain_time = std::chrono::seconds(30);
 };
 
@@ -35,8 +35,15 @@ class Worker {
     ~Worker();
 
     [[nodiscard]] Result<io::Address> listen(const io::Address& address);
-    // Reports watched descriptors (signals) through on_readable's return of turn().
+    // Accepts from a socket that another process opened and keeps (the master).
+    [[nodiscard]] Result<io::Address> listen_on(int fd);
+    // A fresh worker is told all that live, then made home of its index; later ones come by
+    // add_peer() alone. Both descriptors are the worker's from here on.
+    void add_peer(const link::PeerLink& peer);
+    void become_home();
+    // Reports watched descriptors (signals, the line to the master) through the return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    void unwatch(std::uint64_t tag);
 
     // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
     // tags of watched descriptors that became readable.
@@ -51,6 +58,7 @@ class Worker {
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;
+    [[nodiscard]] const hub::Exchange& exchange() const;
     void check_invariants() const;
 
   private:

@@ -1,43 +1,61 @@
 // What is behind Worker. Private to worker/.
 #pragma once
 
-#include "hub/directory.h"
-#include "hub/hub.h"
+#include "hub/exchange.h"
+#include "link/peer_links.h"
 #include "protocol/message.h"
 #include "worker/worker.h"
 
+#include <deque>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace wspool::worker {
 
+// A client's life (State::set_state): absent → registering → active → absent; registering ends in
+// absent where its id was refused. registering: its upgrade waits for the home of its id. active:
+// admitted, and neither closed nor replaced.
+enum class ClientState : std::uint8_t { absent, registering, active };
+
 // What the worker knows about one session, under the session's index.
 struct Client {
     session::SessionId session;
-    hub::Memberships memberships;
     std::uint32_t bad_messages = 0;
-    bool is_active = false;  // admitted, and neither closed nor replaced
-    bool is_echo = false;    // on the raw echo endpoint: in no directory, in no group
+    ClientState state = ClientState::absent;
+    bool is_echo = false;     // on the raw echo endpoint: has no id and is in no group
+    bool is_greeted = false;  // negotiated wspool.v1: is told its id first
+};
+
+// What comes back with the answer to a pending request of a client: how the answer is written, and
+// the message's id. As bytes: one of flags, then the id.
+struct Tag {
+    bool is_direct = false;
+    bool has_offsets = false;
+    std::string_view id;
 };
 
 struct Worker::State {
     State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy);
 
-    // ---- worker.cpp: who comes and goes
+    // ---- worker.cpp
     void handle(const session::Event& event);
+    [[nodiscard]] Instant next_deadline();
+
+    // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
     void on_plain(const session::Event& event);
     // The id asked for; nothing when the request was refused. Empty: anonymous.
     [[nodiscard]] std::optional<std::string> identify(const session::Event& event);
-    [[nodiscard]] bool make_way(const session::Event& event, std::string_view id);
-    void admit(const session::Event& event, std::string_view id, bool is_echo);
+    void set_state(Client& client, ClientState state);
+    [[nodiscard]] Client& begin(session::SessionId session);
+    void activate(Client& client);
     void deactivate(Client& client);
-    void refuse(const session::Event& event,
+    void refuse(session::SessionId session,
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason);
-    [[nodiscard]] Instant drain_step();
 
     // ---- router.cpp: what is said
     void on_message(const session::Event& event);
@@ -45,23 +63,75 @@ struct Worker::State {
     void join(Client& client);
     void leave(Client& client);
     void broadcast(Client& client);
-    void fan_out(const Client& sender, const hub::Hub::Publication& publication);
     void direct(Client& client);
+    void publish(Client& client, hub::PublishRequest request, const Tag& tag);
+    [[nodiscard]] std::string_view write_tag(const Tag& tag);
     void answer(Client& client);  // sends `scratch`
-    void answer_error(Client& client, std::string_view code, std::string_view sentence);
+    void answer_error(Client& client,
+                      std::string_view id,
+                      std::string_view code,
+                      std::string_view sentence);
+    void answer_refusal(Client& client, std::string_view id, wire::Refusal refusal);
+
+    // ---- outcomes.cpp: what comes of it, at once or later
+    void run_actions();
+    void run(const hub::Action& action);
+    [[nodiscard]] Client* find(hub::Session session);
+    void deliver(const hub::Delivery& delivery);
+    void fan_out(const hub::Delivery& delivery);
+    [[nodiscard]] session::Frame broadcast_frame(std::string_view prefix,
+                                                 ByteView payload,
+                                                 bool has_offset,
+                                                 std::uint64_t offset);
+    void acknowledge(Client& client, const Tag& tag, const hub::Position& position);
+    void acknowledge_join(Client& client,
+                          std::string_view id,
+                          std::string_view group,
+                          const hub::Position& position,
+                          std::optional<bool> recovered);
+    void replay(Client& client,
+                std::span<const hub::Replay> messages,
+                std::string_view prefix,
+                bool has_offsets);
+    void tell_position(const hub::Action& action);
+    void evict(Client& client);
+    void check(Client& client, std::uint64_t question);
+    void on_pong(session::SessionId session);
+    void end_checks();
+
+    // ---- peers.cpp: other processes
+    void flush_peers();
+    void read_peers();
+    void on_peer(const link::Event& event);
+
+    // ---- draining.cpp
+    [[nodiscard]] Instant drain_step();
 
     WorkerOptions options;
+    io::Loop& loop;
     metrics::Counters counters;
     session::Engine engine;
-    hub::Hub hub;
-    hub::Directory directory;
+    hub::Exchange exchange;
+    link::PeerLinks peers;
     protocol::Parser parser;
     Prng jitter;
     ChunkedArray<Client> clients;
+    std::size_t registering_count = 0;  // clients in that state
+    std::string_view subprotocol;       // of the opening that is judged
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written
+    std::string tag_scratch;
     std::vector<std::uint64_t> readable;
+
+    // Sessions that were asked for a sign of life on behalf of an id's home (R53), oldest first;
+    // at most one of a session. Without one by the deadline the session is ended.
+    struct Check {
+        session::SessionId session;
+        std::uint64_t question;
+        Instant deadline;
+    };
+    std::deque<Check> checks;
 
     bool is_draining = false;
     Instant drain_started{};
@@ -70,5 +140,12 @@ struct Worker::State {
 };
 
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
+// How long a session may take to answer for its id (R53).
+inline constexpr Duration check_patience = std::chrono::seconds(2);
+
+[[nodiscard]] inline hub::Session to_hub(session::SessionId session) {
+    return {session.index, session.generation};
+}
+[[nodiscard]] Tag read_tag(std::string_view bytes);
 
 }  // namespace wspool::worker

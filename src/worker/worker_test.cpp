@@ -153,14 +153,14 @@ TEST_P(WorkerTest, a_newer_connection_of_an_id_replaces_the_older) {
 
 TEST_P(WorkerTest, ids_may_be_refused_or_shared_instead) {
     WorkerOptions options;
-    options.duplicate_id = DuplicateId::reject;
+    options.exchange.duplicate_id = hub::DuplicateId::reject;
     start(options);
     (void)connect(1, "/?clientId=x");
     (void)connect(2, "/?clientId=x");
     EXPECT_NE(refusal_.find("409"), std::string::npos) << refusal_;
     EXPECT_EQ(rejected(RejectReason::duplicate_id), 1u);
 
-    options.duplicate_id = DuplicateId::allow;
+    options.exchange.duplicate_id = hub::DuplicateId::allow;
     start(options);
     const auto one = connect(3, "/?clientId=x");
     (void)connect(4, "/?clientId=x");
@@ -184,7 +184,7 @@ TEST_P(WorkerTest, refuses_what_it_cannot_take) {
 
 TEST_P(WorkerTest, bounds_groups_and_patience) {
     WorkerOptions options;
-    options.groups_per_client_max = 2;
+    options.exchange.groups_per_member_max = 2;
     options.bad_messages_max = 3;
     start(options);
     const auto client = connect(1, "/");

@@ -48,21 +48,24 @@ def parse_figures(line):
 
 
 class Gateway:
-    """`config` as in write_config(); `options` go on the command line as they are."""
+    """`config` as in write_config(); `options` go on the command line as they are. `workers` None: as many
+    as the program takes by itself."""
 
     def __init__(self, *options, config=None, io=IO, listen="127.0.0.1:0", nofile=None, wrapper=(),
-                 env=None):
+                 env=None, workers=1, control="off"):
         self._directory = tempfile.TemporaryDirectory(prefix="wspool-test-")
         settings = {"server.drain_time": "100ms", "health.interval": "50ms"}
         settings.update(config or {})
         command = [*wrapper, BINARY, "serve", "--config",
-                   write_config(self._directory.name, settings), "--control", "off"]
+                   write_config(self._directory.name, settings), "--control", control]
         for address in [listen] if isinstance(listen, str) else listen:
             command += ["--listen", address]
         if io:
             command += ["--io", io]
+        if workers:
+            command += ["--workers", str(workers)]
         self.process = subprocess.Popen(
-            [*command, "--workers", "1", *options],
+            [*command, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=environment(env),
             preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile)))
@@ -165,28 +168,51 @@ class Gateway:
         else:
             self.abandon()
 
-    # ---- what the process costs
+    # ---- the processes
+
+    def children(self):
+        """Process ids by the name that ps shows: "worker 0", "control"."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+            pids = [int(pid) for pid in file.read().split()]
+        named = {}
+        for pid in pids:
+            title = read_proc(pid, "cmdline").split("\0", 1)[0]
+            if title.startswith("wspool: "):  # else not born yet, or dead and not waited for
+                named[title.removeprefix("wspool: ")] = pid
+        return named
+
+    def worker(self, index=0):
+        """The process of this worker."""
+        return self.children()[f"worker {index}"]
+
+    # ---- what one worker costs
 
     def memory(self):
         """Bytes of anonymous memory: what the program holds, without the pages of its code."""
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1]) * 1024
+        for line in read_proc(self.worker(), "status").splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
         raise AssertionError("the process has no memory figure")
 
     def is_sanitized(self):
         """Under a sanitizer memory and time mean little: the shadow takes terabytes of addresses."""
-        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[0]) * resource.getpagesize() > 1 << 40
+        return int(read_proc(self.worker(), "statm").split()[0]) * resource.getpagesize() > 1 << 40
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
+        fields = read_proc(self.worker(), "stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(os.listdir(f"/proc/{self.worker()}/fd"))
+
+
+def read_proc(pid, name):
+    """A file of /proc as text; empty for a process that has just ended."""
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def parse_address(text):

@@ -53,7 +53,7 @@ class Refusals(unittest.TestCase):
     def test_an_address_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
-            result = run("serve", "--listen", address)
+            result = run("serve", "--listen", address, "--control", "off")
             self.assertIn(result.returncode, (1, 2))
             self.assertEqual(result.stdout, "")
             self.assertIn(address, result.stderr)
@@ -270,8 +270,9 @@ class Signals(unittest.TestCase):
 
     def test_a_closed_standard_error_does_no_harm(self):
         with open("/dev/full", "wb") as full:
-            process = subprocess.Popen([BINARY, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
-                                       stderr=full, env=environment())
+            process = subprocess.Popen(
+                [BINARY, "serve", "--listen", "127.0.0.1:0", "--control", "off"], stdout=subprocess.PIPE,
+                stderr=full, env=environment())
             with process:
                 line = process.stdout.readline().decode()
                 port = int(re.search(r"clients=127\.0\.0\.1:(\d+)", line).group(1))

@@ -95,3 +95,14 @@ def hung_up(sock, seconds=PATIENCE):
         except OSError:
             return True
     return False
+
+
+def eventually(what, sentence, seconds=PATIENCE):
+    """The first value of `what()` that is true; asked again and again, for what tells nobody by itself."""
+    deadline = Deadline(seconds)
+    while True:
+        value = what()
+        if value:
+            return value
+        assert not deadline.is_over(), f"in {seconds:g} s it never came to this: {sentence}"
+        select.select([], [], [], 0.01)

@@ -1,0 +1,73 @@
+// wspool serve: the master's process.
+#include "app/log.h"
+#include "app/serve.h"
+#include "io/entropy.h"
+#include "io/loop.h"
+#include "master/master.h"
+#include "session/engine.h"
+
+#include <string>
+
+namespace wspool::app {
+namespace {
+
+struct Probe {
+    io::LoopChoice choice{};
+    std::string name;
+};
+
+// Which loop the workers will have. Made and thrown away here, because what cannot work is to be
+// told before anything is started.
+Result<Probe> probe_loop(const Config& config) {
+    const auto chosen = io::make_loop(loop_options(config));
+    if (!chosen) return tl::unexpected(chosen.error());
+    log_info("event loop {}: {}", chosen->loop->name(), chosen->reason);
+    const bool is_uring = chosen->loop->name() == "uring";
+    return Probe{is_uring ? io::LoopChoice::uring : io::LoopChoice::epoll,
+                 std::string(chosen->loop->name())};
+}
+
+HashKey draw_key() {
+    io::SystemEntropy entropy;
+    return {entropy.next_u64(), entropy.next_u64()};
+}
+
+}  // namespace
+
+int serve_master(const Config& config, std::size_t workers) {
+    const auto probe = probe_loop(config);
+    if (!probe) return refuse_to_start(probe.error().message);
+    const io::LoopChoice choice = probe->choice;
+    master::MasterOptions options;
+    options.workers = workers;
+    options.listen = config.server.listen;
+    options.listener = session::listen_options(worker_options(config).engine);
+    options.control = config.control.address;
+    options.stall = config.health.stall;
+    options.health_interval = config.health.interval;
+    options.key = draw_key();
+    options.run_worker = [&config, choice](master::Child child) {
+        return run_worker_process(config, choice, std::move(child));
+    };
+    options.run_control = [&config, choice](master::Child child) {
+        return run_control_process(config, choice, std::move(child));
+    };
+    auto master = master::Master::make(options);
+    if (!master) return refuse_to_start(master.error().message);
+    for (const io::Address& address : (*master)->client_addresses()) warn_if_reachable(address);
+
+    for (;;) {
+        for (const master::Action& action : (*master)->turn()) {
+            log_action(**master, action);
+            if (action.kind == master::ActionKind::ready) {
+                say_ready((*master)->client_addresses(),
+                          (*master)->control_address(),
+                          workers,
+                          probe->name);
+            }
+            if (action.kind == master::ActionKind::finished) return action.exit_status;
+        }
+    }
+}
+
+}  // namespace wspool::app

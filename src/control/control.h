@@ -1,0 +1,67 @@
+// Control: the process that answers operators: an HTTP server over the stats page. It has no
+// clients of the gateway; when it dies they do not notice. One thread, one loop.
+//
+// Limits: those of session::EngineOptions for a request's head and its time. One request per
+// connection, without a body.
+#pragma once
+
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "hub/exchange.h"
+#include "io/loop.h"
+#include "link/peer_links.h"
+#include "metrics/counters.h"
+#include "metrics/page.h"
+#include "session/engine.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace wspool::control {
+
+struct ControlOptions {
+    std::uint64_t connections_max_per_worker = 0;
+    hub::ExchangeOptions exchange;
+    link::LinkOptions link;
+};
+
+class Control {
+  public:
+    Control(io::Loop& loop,
+            const metrics::Page& page,
+            const ControlOptions& options,
+            Entropy& entropy);
+
+    // A worker, and our ends of the link to it; both descriptors are taken over.
+    void add_peer(const link::PeerLink& peer);
+
+    // Takes over a socket that the master listens on.
+    [[nodiscard]] Result<io::Address> listen_on(int fd);
+    [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
+    void unwatch(std::uint64_t tag);
+
+    // Waits at most until `deadline`, and answers what came. Returns the tags of watched
+    // descriptors that became readable.
+    [[nodiscard]] std::span<const std::uint64_t> turn(Instant deadline);
+
+    [[nodiscard]] Instant now() const { return engine_.now(); }
+    [[nodiscard]] const metrics::Counters& counters() const { return counters_; }
+
+  private:
+    void handle(const session::Event& event);
+    void flush_peers();
+    void read_peers();
+    void take_actions();
+
+    const metrics::Page& page_;
+    const std::uint64_t connections_max_per_worker_;
+    metrics::Counters counters_;
+    session::Engine engine_;
+    hub::Exchange exchange_;
+    link::PeerLinks peers_;
+    std::vector<std::uint64_t> readable_;
+};
+
+}  // namespace wspool::control

@@ -1,0 +1,58 @@
+// PeerLinks: an Exchange over Links: what its peers send goes in, what it has for them goes out.
+// For every process of a gateway that takes part in the exchange.
+//
+// How to drive it, in the owner's turn (take: the exchange's actions until there are none):
+//   exchange.flush(now); take; peers.flush();
+//   wait (not at all when peers.wants_turn())
+//   for each foreign short send peers.on_short_send(…)
+//   while (peers.next(now)) take
+//   for each foreign event { peers.on_event(…); while (peers.next(now)) take }
+//
+// Invariant: a peer has a link exactly as long as the exchange knows it.
+// Ownership: owns the links; the exchange is the owner's.
+#pragma once
+
+#include "hub/exchange.h"
+#include "link/links.h"
+
+#include <vector>
+
+namespace wspool::link {
+
+// Another process of this gateway, and our ends of the link to it (R1). Both descriptors are taken
+// over.
+struct PeerLink {
+    wire::Incarnation incarnation = 0;
+    std::uint16_t index = 0;  // or wire::control_index
+    bool is_home = false;     // of its index
+    int stream = -1;          // records
+    int channel = -1;         // descriptors
+};
+
+class PeerLinks {
+  public:
+    PeerLinks(io::Loop& loop, const LinkOptions& options, hub::Exchange& exchange)
+        : exchange_(exchange), links_(loop, options) {}
+
+    // Take the exchange's actions afterwards.
+    void add(const PeerLink& peer, Instant now);
+    void flush();
+    [[nodiscard]] bool wants_turn() const { return links_.wants_turn(); }
+    void on_short_send(const io::ShortSend& short_send) { links_.on_short_send(short_send); }
+    void on_event(const io::Event& event) { links_.on_event(event); }
+    // Gives the exchange the next thing that a peer did; false: there was none. Records and
+    // descriptors that are not the exchange's come back in `other`, whose kind says which.
+    [[nodiscard]] bool next(Instant now, Event& other, bool& is_other);
+
+    [[nodiscard]] const Links& links() const { return links_; }
+    [[nodiscard]] Links& links() { return links_; }
+
+  private:
+    void end(wire::Incarnation peer, Instant now);
+
+    hub::Exchange& exchange_;
+    Links links_;
+    std::vector<wire::Incarnation> peers_;
+};
+
+}  // namespace wspool::link

@@ -1,0 +1,67 @@
+// Drain: everybody is told and closed, spread over the drain time.
+#include "worker/worker_state.h"
+
+#include <algorithm>
+
+namespace wspool::worker {
+
+using metrics::CloseReason;
+
+// Closes whoever is due by now; returns when the next one is.
+Instant Worker::State::drain_step() {
+    const Duration passed = engine.now() - drain_started;
+    while (!to_drain.empty()) {
+        const auto done = static_cast<Duration::rep>(drain_count - to_drain.size());
+        const Duration due = options.drain_time / static_cast<Duration::rep>(drain_count) * done;
+        if (due > passed) return drain_started + due;
+        const session::SessionId id = to_drain.back();
+        to_drain.pop_back();
+        Client* client = find(to_hub(id));
+        if (client == nullptr || client->state != ClientState::active) continue;
+        if (!client->is_echo) {
+            scratch.clear();
+            protocol::append_draining(scratch, 500 + jitter.below(4500));
+            answer(*client);
+        }
+        engine.close(id, ws::CloseCode::service_restart, "restart", CloseReason::drained);
+    }
+    return never;
+}
+
+void Worker::begin_drain() {
+    State& state = *state_;
+    if (state.is_draining) return;
+    state.is_draining = true;
+    state.drain_started = state.engine.now();
+    for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
+        const Client& client = state.clients[index];
+        if (client.state == ClientState::active) state.to_drain.push_back(client.session);
+    }
+    state.drain_count = state.to_drain.size();
+    for (std::size_t i = state.drain_count; i > 1; --i) {
+        std::swap(state.to_drain[i - 1], state.to_drain[state.jitter.below(i)]);
+    }
+    (void)state.drain_step();
+}
+
+void Worker::shut_down() {
+    State& state = *state_;
+    state.is_draining = true;
+    state.to_drain.clear();
+    for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
+        const Client& client = state.clients[index];
+        if (client.state != ClientState::active) continue;
+        state.engine.close(
+            client.session, ws::CloseCode::going_away, "shutdown", CloseReason::shutdown);
+    }
+}
+
+bool Worker::is_draining() const {
+    return state_->is_draining;
+}
+
+bool Worker::is_finished() const {
+    return state_->is_draining && state_->engine.session_count() == 0;
+}
+
+}  // namespace wspool::worker

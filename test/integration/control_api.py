@@ -1,0 +1,50 @@
+"""The control API of a gateway under test, as an operator asks it."""
+
+import http.client
+import json
+import re
+
+
+class ControlApi:
+    def __init__(self, gateway):
+        host, port = gateway.ready["control"].rsplit(":", 1)
+        self._address = host.strip("[]"), int(port)
+
+    def ask(self, path, method="GET"):
+        """(status, headers, text)"""
+        connection = http.client.HTTPConnection(*self._address, timeout=10)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read().decode()
+        finally:
+            connection.close()
+
+    def status(self, path):
+        return self.ask(path)[0]
+
+    def result(self, path):
+        status, headers, text = self.ask(path)
+        assert status == 200, (status, text)
+        assert headers["content-type"] == "application/json", headers
+        return json.loads(text)["result"]
+
+    def workers(self):
+        return self.result("/api/workers")["workers"]
+
+    def control(self):
+        return self.result("/api/workers")["control"]
+
+    def stats(self):
+        return self.result("/api/stats")
+
+    def connections(self):
+        """How many each worker holds now."""
+        return [worker["connections"]["current"] for worker in self.workers()]
+
+    def metrics(self):
+        """Values by name with labels, as they stand in the text."""
+        status, _, text = self.ask("/metrics")
+        assert status == 200, (status, text)
+        found = re.findall(r"^(wspool_\w+(?:\{[^}]*\})?) ([0-9.e+-]+)$", text, re.M)
+        return {name: float(value) for name, value in found}
