@@ -136,13 +136,13 @@ class Run:
         self.random = random.Random(arguments.seed)
         self.replaced, self.served, self.kills = [], [], []
         self.lost_probes = 0
+        self._stopped = []
         self._directory = tempfile.TemporaryDirectory(prefix="wspool-chaos-")
         self.deaths = os.path.join(self._directory.name, "deaths")
         with open(self.deaths, "w", encoding="ascii"):
             pass
         self.gateway = Gateway(workers=arguments.workers, config={
             "health.interval": "1s", "server.drain_time": "1s",
-            "history.messages": arguments.history,
             "limits.max_connections_per_worker": 8000, **arguments.config})
         self.load = None
 
@@ -150,7 +150,7 @@ class Run:
         names = ("groups", "members", "publishers", "offsets", "directs", "size", "window", "rate",
                  "connects", "jitter", "tail", "seconds", "history")
         given = {name: getattr(self.arguments, name) for name in names}
-        given["patience"] = 2 * PATIENCE
+        given["patience"] = int(2 * PATIENCE)
         self.load = Load(self.gateway, self.deaths, self.arguments.seed, {**given, **options})
         return self.load
 
@@ -172,6 +172,7 @@ class Run:
 
     def stop_process(self, pid):
         """Returns when it has stopped: from then on it accepts nobody."""
+        self._stopped.append(pid)
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: process_state(pid) == "T", f"process {pid} is stopped")
         return time.monotonic_ns()
@@ -226,7 +227,7 @@ class Run:
         if self.load:
             self.load.end()
         # Whoever is stopped cannot end by itself.
-        for pid in self.pids().values():
+        for pid in self._stopped:
             if process_state(pid) == "T":
                 os.kill(pid, signal.SIGKILL)
         if self.gateway.process.poll() is None:
@@ -277,8 +278,9 @@ def freeze(run):
     """A worker is stopped under load: it must be found by its heartbeat, killed and replaced."""
     run.start_load()
     stalls = []
-    while run.load.left() > run.arguments.stall + 3:
+    while run.load.left() > run.arguments.stall + 2:
         stalls.append(run.freeze())
+        run.pause(1)
     return run.finish(stall_s=percentiles(stalls))
 
 
@@ -328,7 +330,7 @@ def master(run):
 VARIANTS = {
     kill: {},
     long: {"seconds": 62, "replaced_max_ms": 200},
-    freeze: {"seconds": 12, "tail": 8000},
+    freeze: {"seconds": 13, "tail": 8000},
     returning: {"seconds": 6, "members": 4000, "groups": 40, "publishers": 1, "offsets": 100,
                 "rate": 200, "directs": 0, "jitter": 500},
     queue: {"seconds": 4, "rate": 300},
