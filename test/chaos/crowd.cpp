@@ -304,7 +304,7 @@ void Crowd::on_failed(const session::Event& event) {
     if (says("reset") || says("closed the connection during")) {
         ++figures_.reset;
         losses_.push_back({begun, now(), false, who});
-    } else if (phase_ != Phase::draining) {
+    } else if (!options_.drains) {
         ++(says("refused") && says("connecting") ? figures_.refused
            : says("in time")                     ? figures_.unanswered
                                                  : figures_.rejected);
@@ -346,7 +346,7 @@ void Crowd::judge_losses(const Deaths& deaths) {
         if (loss.was_open && !deaths.explain_loss(loss.at)) {
             ledger_.complain("lost", loss.who + " was disconnected although no worker had died");
         }
-        if (!loss.was_open && !deaths.explain_reset(loss.begun_at, loss.at)) {
+        if (!loss.was_open && !options_.drains && !deaths.explain_reset(loss.begun_at, loss.at)) {
             ledger_.complain("lost_in_queue",
                              loss.who +
                                  " was reset before it was answered, and no worker died "
