@@ -98,7 +98,7 @@ bool is_found(const WorldOptions& options, std::uint64_t seed, bool says_what) {
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
-        if (!says_what) (void)std::freopen("/dev/null", "w", stderr);
+        if (!says_what && std::freopen("/dev/null", "w", stderr) == nullptr) _exit(2);
         World world(options, seed);
         world.run();
         if (!world.fault.empty() && says_what) {

@@ -7,7 +7,7 @@ import json
 import re
 import signal
 
-from gateway import Gateway
+from gateway import WORKERS, Gateway
 from peer import Peer
 from raw_client import RawClient
 
@@ -36,7 +36,7 @@ class Contract:
     def setUpClass(cls):
         cls.peer = Peer(cls.program)
         cls.addClassCleanup(cls.peer.stop)
-        cls.gateway = Gateway("--echo")
+        cls.gateway = Gateway("--echo", workers=WORKERS)
         cls.addClassCleanup(cls.gateway.stop)
 
     def open(self, target="/", gateway=None, **options):

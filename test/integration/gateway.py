@@ -13,6 +13,7 @@ from waiting import PATIENCE, Lines
 
 BINARY = os.environ.get("WSPOOL_BINARY", "build/release/wspool")
 IO = os.environ.get("WSPOOL_TEST_IO", "epoll")
+WORKERS = int(os.environ.get("WSPOOL_TEST_WORKERS", "1"))
 
 FIGURE = re.compile(r'(wspool_[a-z_]+(?:\{[^}]*\})?)"?[=:](\d+)')
 
