@@ -98,7 +98,9 @@ bool is_found(const WorldOptions& options, std::uint64_t seed, bool says_what) {
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
-        if (!says_what && std::freopen("/dev/null", "w", stderr) == nullptr) _exit(2);
+        if (!says_what) {
+            [[maybe_unused]] auto* const quiet = std::freopen("/dev/null", "w", stderr);
+        }
         World world(options, seed);
         world.run();
         if (!world.fault.empty() && says_what) {

@@ -15,7 +15,7 @@ from raw_client import CLOSE, PING, TEXT, RawClient, close_payload, deflated, fr
 CLIENTS = 24
 CONNECTIONS = 60  # of each, one after the other
 HISTORY = 256 << 10  # what broadcasts may leave behind, by its own bound
-CONFIG = {"history.total": "256KiB", 
+CONFIG = {"history.total": "256KiB",
     "limits.outbox": "128KiB", "limits.send_buffer": "32KiB", "limits.write_timeout": "300ms",
     "limits.close_timeout": "200ms", "limits.frame_timeout": "300ms", "limits.message_timeout": "400ms",
     "limits.bad_messages": 3,
