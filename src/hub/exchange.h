@@ -33,7 +33,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "hub/directory.h"
+#include "hub/client_id.h"
 #include "hub/exchange_options.h"
 #include "hub/values.h"
 #include "wire/types.h"

@@ -1,6 +1,5 @@
 // What a broadcast costs the hub: alone, with and without history; and by a link.
 #include "hub/exchange.h"
-#include "hub/hub.h"
 #include "wire/records.h"
 
 #include <benchmark/benchmark.h>
@@ -86,20 +85,6 @@ void by_link(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * batch);
 }
 BENCHMARK(by_link)->Arg(1)->Arg(32);
-
-void groups_alone(benchmark::State& state) {
-    SeededEntropy entropy(1);
-    hub::Hub groups({}, entropy);
-    std::vector<hub::Memberships> memberships(members);
-    for (std::uint32_t index = 0; index < members; ++index) {
-        (void)groups.join(memberships[index], index, "market", false, {});
-    }
-    for (auto _ : state) {
-        const auto publication = groups.publish("market", {});
-        benchmark::DoNotOptimize(publication.members.data());
-    }
-}
-BENCHMARK(groups_alone);
 
 }  // namespace
 }  // namespace wspool

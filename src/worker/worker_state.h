@@ -1,6 +1,7 @@
 // What is behind Worker. Private to worker/.
 #pragma once
 
+#include "base/chunked_array.h"
 #include "hub/exchange.h"
 #include "link/peer_links.h"
 #include "protocol/message.h"

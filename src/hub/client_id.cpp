@@ -1,4 +1,4 @@
-#include "hub/directory.h"
+#include "hub/client_id.h"
 
 #include <algorithm>
 
@@ -37,34 +37,6 @@ std::string_view ClientId::text(TextBuffer& buffer) const {
         out = std::copy_n(hex_pairs[std::to_integer<std::size_t>(bits)].data(), 2, out);
     }
     return {buffer.data(), buffer.size()};
-}
-
-void Directory::add(std::uint32_t index, std::string_view name) {
-    insert(index, ClientId::named(name));
-}
-
-void Directory::add_anonymous(std::uint32_t index) {
-    insert(index, ClientId::anonymous(entropy_));
-}
-
-void Directory::insert(std::uint32_t index, ClientId id) {
-    ids_.grow_to(index);
-    ids_[index] = std::move(id);
-    ClientId::TextBuffer buffer;
-    table_.insert(sip_hash(ids_[index].text(buffer), key_), index);
-}
-
-void Directory::remove(std::uint32_t index) {
-    ClientId::TextBuffer buffer;
-    table_.erase(sip_hash(ids_[index].text(buffer), key_), index);
-    ids_[index] = ClientId();
-}
-
-std::uint32_t Directory::find(std::string_view id) const {
-    return table_.find(sip_hash(id, key_), [&](std::uint32_t index) {
-        ClientId::TextBuffer buffer;
-        return ids_[index].text(buffer) == id;
-    });
 }
 
 }  // namespace wspool::hub
