@@ -7,9 +7,8 @@
 
 #include <string>
 
+namespace wspool {
 namespace {
-
-using namespace wspool;
 
 constexpr std::uint32_t members = 100;
 
@@ -103,3 +102,4 @@ void groups_alone(benchmark::State& state) {
 BENCHMARK(groups_alone);
 
 }  // namespace
+}  // namespace wspool
