@@ -171,6 +171,9 @@ Result<void> Exchange::State::on_joined(Upstream& upstream,
     if (joined.refusal == wire::Refusal::none) {
         auto received = receive_joined(upstream, pending.name, joined, now);
         if (!received) return received;
+    } else if (name.space == wire::Space::group) {
+        settle(pending.name, now);
+        return fail("A home refused a join of the group " + name.text + ".");
     }
     if (name.space == wire::Space::id) {
         on_id_joined(pending, joined, now);
@@ -220,7 +223,10 @@ Result<void> Exchange::State::receive_joined(Upstream& upstream,
         if (was_live || entry.s <= upstream.stable) continue;
         upstream.got_due = true;
         const bool is_logged = name.has_messages() && name.messages->back().offset >= entry.offset;
-        if (!is_logged) log_entry(upstream, index, entry, now);
+        if (!is_logged && !log_entry(upstream, index, entry, now)) {
+            return fail("A home answered a join of " + name.text +
+                        " with messages whose numbers do not rise.");
+        }
     }
     return {};
 }

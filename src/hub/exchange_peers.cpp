@@ -227,6 +227,7 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
                                          Instant now) {
     const wire::Entry& entry = deliver.entry;
     if (home_of(deliver.name) != index_of(upstream)) return no_record("deliver: not its name");
+    if (entry.s <= upstream.highest) return no_record("deliver: its number was used before");
     process(upstream, entry.s);
     if (entry.origin.incarnation == options.incarnation) {
         answer_publish(upstream, entry.origin.sequence, entry.s, {deliver.epoch, entry.offset});
@@ -240,7 +241,9 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
         }
         name.position = position;
     }
-    if (entry.s > upstream.stable) log_entry(upstream, index, entry, now);
+    if (entry.s > upstream.stable && !log_entry(upstream, index, entry, now)) {
+        return no_record("deliver: its offset was used before");
+    }
     if (name.reception == Reception::live) {
         const Passing passing{.kind = entry.kind,
                               .name = deliver.name,
@@ -256,10 +259,15 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
     return {};
 }
 
-void Exchange::State::log_entry(Upstream& upstream,
+// False when it does not follow what the log has of this name.
+bool Exchange::State::log_entry(Upstream& upstream,
                                 std::uint32_t index,
                                 const wire::Entry& entry,
                                 Instant now) {
+    if (names[index].has_messages()) {
+        const Message& last = names[index].messages->back();
+        if (entry.s <= last.s || entry.offset <= last.offset) return false;
+    }
     push_message(index,
                  {.s = entry.s,
                   .offset = entry.offset,
@@ -273,6 +281,7 @@ void Exchange::State::log_entry(Upstream& upstream,
     auto at = upstream.log.end();
     while (at != upstream.log.begin() && std::prev(at)->s > entry.s) --at;
     upstream.log.insert(at, {entry.s, index, 0});
+    return true;
 }
 
 // R10.

@@ -1,8 +1,6 @@
 // R6 … R12, R33, R59 … R63: publish, windows, the stable mark.
 #include "hub/exchange_test_bed.h"
 
-#include <rapidcheck/gtest.h>
-
 namespace wspool::hub {
 namespace {
 
@@ -272,30 +270,6 @@ TEST(ExchangePublish, R59ARecordThatIsNonsenseIsAnErrorAndNoAbort) {
     EXPECT_FALSE(exchange.on_record(peer, record.view(), bed.now));
     EXPECT_FALSE(exchange.on_record(peer, record.view().first(5), bed.now));
     exchange.check_invariants();
-}
-
-// A peer is one of us, but what it sends is bytes: none of them may break an invariant.
-RC_GTEST_PROP(ExchangePublish, AnyBytesOfAPeerKeepTheInvariants, (std::uint64_t seed)) {
-    Bed bed(2);
-    bed.member(0, 1, bed.homed_at(0));
-    bed.member(0, 2, bed.homed_at(1));
-    Prng random(seed);
-    for (int i = 0; i < 50; ++i) {
-        ByteBuffer record;
-        wire::encode(record, wire::AnnounceName{.name = "g0", .offset = random.below(4)});
-        const auto size = static_cast<std::uint32_t>(8 + random.below(80));
-        while (record.size() < size) record.append(static_cast<char>(random.below(3)));
-        record.truncate(size);
-        std::memcpy(record.data(), &size, sizeof size);
-        record.data()[4] = static_cast<std::byte>(16 + random.below(18));
-        for (std::uint64_t n = random.below(3); n > 0; --n) {
-            record.data()[8 + random.below(size - 8 + 1) % (size - 7)] =
-                static_cast<std::byte>(random.below(4));
-        }
-        (void)bed.nodes[0].exchange->on_record(bed.nodes[1].incarnation, record.view(), bed.now);
-        bed.drain(0);
-        bed.nodes[0].exchange->check_invariants();
-    }
 }
 
 TEST(ExchangePublish, R61SmallPayloadsAreChargedMoreThanTheirBytes) {

@@ -396,7 +396,10 @@ struct Exchange::State {
                                           const wire::Deliver& deliver,
                                           Instant now);
     void process(Upstream& upstream, std::uint64_t s);
-    void log_entry(Upstream& upstream, std::uint32_t index, const wire::Entry& entry, Instant now);
+    [[nodiscard]] bool log_entry(Upstream& upstream,
+                                 std::uint32_t index,
+                                 const wire::Entry& entry,
+                                 Instant now);
     void on_stable(Upstream& upstream, std::uint64_t s, Instant now);
     void flush(Instant now);
     template <class Record>

@@ -22,6 +22,10 @@ static_assert(std::endian::native == std::endian::little, "records are written a
 
 inline constexpr std::size_t name_size_max = 255;  // of groups and ids
 
+// Of s, offsets and sequence numbers: nobody counts so far, so a higher one is nonsense, and what
+// is read can be counted on without a wrap.
+inline constexpr std::uint64_t place_max = std::uint64_t{1} << 62;
+
 class Writer {
   public:
     explicit Writer(ByteBuffer& out) : out_(out) {}
@@ -31,6 +35,7 @@ class Writer {
         std::memcpy(out_.reserve_back(sizeof value), &value, sizeof value);
         out_.commit(sizeof value);
     }
+    void place(const std::uint64_t& value) { number(value); }
     void flag(const bool& value) { number(static_cast<std::uint8_t>(value ? 1 : 0)); }
     template <class Choice>
     void choice(const Choice& value, Choice /*last*/) {
@@ -61,6 +66,13 @@ class Reader {
         value = 0;
         const ByteView raw = take(sizeof value);
         if (is_ok_) std::memcpy(&value, raw.data(), sizeof value);
+    }
+    void place(std::uint64_t& value) {
+        number(value);
+        if (value > place_max) {
+            is_ok_ = false;
+            value = 0;
+        }
     }
     void flag(bool& value) {
         std::uint8_t raw = 0;

@@ -59,7 +59,7 @@ struct Publish {
     ByteView payload{};
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.sequence);
+        codec.place(self.sequence);
         codec.number(self.session.incarnation);
         codec.number(self.session.counter);
         codec.number(self.attempt);
@@ -77,7 +77,7 @@ struct Refused {
     Refusal code{};
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.sequence);
+        codec.place(self.sequence);
         codec.choice(self.code, Refusal::duplicate_id);
     }
 };
@@ -93,10 +93,10 @@ struct Entry {
     ByteView payload{};
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.s);
-        codec.number(self.offset);
+        codec.place(self.s);
+        codec.place(self.offset);
         codec.number(self.origin.incarnation);
-        codec.number(self.origin.sequence);
+        codec.place(self.origin.sequence);
         codec.number(self.session.incarnation);
         codec.number(self.session.counter);
         codec.choice(self.kind, Kind::command);
@@ -131,10 +131,10 @@ struct Sequenced {
     std::uint64_t offset = 0;
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.s);
-        codec.number(self.sequence);
+        codec.place(self.s);
+        codec.place(self.sequence);
         codec.number(self.epoch);
-        codec.number(self.offset);
+        codec.place(self.offset);
     }
 };
 
@@ -145,7 +145,7 @@ struct Mark {
     std::uint64_t s = 0;
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.s);
+        codec.place(self.s);
     }
 };
 using Got = Mark<RecordType::got>;
@@ -194,9 +194,9 @@ struct Joined {
         codec.number(self.token);
         codec.choice(self.refusal, Refusal::duplicate_id);
         codec.number(self.epoch);
-        codec.number(self.start);
+        codec.place(self.start);
         codec.flag(self.is_recovered);
-        codec.number(self.stable);
+        codec.place(self.stable);
         codec.number(self.count);
         codec.bytes(self.entries);
     }
@@ -243,8 +243,8 @@ struct Announce {
     std::uint64_t highest = 0;  // the highest s that it saw
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.stable);
-        codec.number(self.highest);
+        codec.place(self.stable);
+        codec.place(self.highest);
     }
 };
 
@@ -260,7 +260,7 @@ struct AnnounceName {
         codec.choice(self.space, Space::id);
         codec.name(self.name);
         codec.number(self.epoch);
-        codec.number(self.offset);
+        codec.place(self.offset);
         codec.number(self.session.incarnation);
         codec.number(self.session.counter);
     }
@@ -272,7 +272,7 @@ struct AnnounceResend {
     Publish publish{};
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.s);
+        codec.place(self.s);
         Publish::fields(codec, self.publish);
     }
 };
@@ -292,8 +292,8 @@ struct Opened {
     ByteView names{};
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
-        codec.number(self.s);
-        codec.number(self.star);
+        codec.place(self.s);
+        codec.place(self.star);
         codec.number(self.count);
         codec.bytes(self.names);
     }
@@ -310,7 +310,7 @@ struct OpenedName {
         codec.choice(self.space, Space::id);
         codec.name(self.name);
         codec.number(self.epoch);
-        codec.number(self.offset);
+        codec.place(self.offset);
         codec.flag(self.is_recovered);
     }
 };

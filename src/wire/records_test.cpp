@@ -28,6 +28,9 @@ class Filler {
     void number(Number& value) {
         value = *rc::gen::arbitrary<Number>();
     }
+    void place(std::uint64_t& value) {
+        value = *rc::gen::arbitrary<std::uint64_t>() % (place_max + 1);
+    }
     void flag(bool& value) { value = *rc::gen::arbitrary<bool>(); }
     template <class Choice>
     void choice(Choice& value, Choice last) {
@@ -181,6 +184,10 @@ TEST(Records, ValuesOutOfRangeAreRefused) {
     encode(out, Refused{.sequence = 1, .code = Refusal::too_many_groups});
     Refused refused;
     EXPECT_FALSE(decode(out.view(), refused));
+    out.clear();
+    encode(out, Got{.s = place_max + 1});
+    Got got;
+    EXPECT_FALSE(decode(out.view(), got));
     out.clear();
     encode(out, Publish{.name = ""});
     Publish publish;
