@@ -266,7 +266,9 @@ void ClientUser::call_stale() {
 // ---- leases
 
 void ClientUser::use(std::size_t lease) {
-    const bool is_patient = !is_calm_ && prng_.chance(swarm_.is_patient);
+    // A lease that may be bound anew is held until that happens.
+    const CallRecord* call = ledger_.find_call(ledger_.leases[lease].call);
+    const bool is_patient = !is_calm_ && (call->is_persistent || prng_.chance(swarm_.is_patient));
     const Duration hold = up_to(is_patient ? 4s : 20ms);
     const auto sends = prng_.below(static_cast<std::uint64_t>(1 + swarm_.sends * 3) + 1);
     if (prng_.chance(0.3)) send(lease);
