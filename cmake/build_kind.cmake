@@ -11,6 +11,11 @@ set(WSPOOL_SANITIZE "" CACHE STRING "Sanitizers for everything: address,undefine
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 
+# A shared library is made of the layers' objects.
+if(BUILD_SHARED_LIBS)
+    set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+endif()
+
 if(WSPOOL_SANITIZE)
     # Without -fno-sanitize-recover UBSan only prints, and a run that prints still passes.
     # Without vptr, because UBSan learns whether an object's memory can be read by opening a pipe: in a

@@ -21,7 +21,7 @@ set_target_properties(wspool_library PROPERTIES
     EXPORT_NAME wspool
     LINKER_LANGUAGE CXX
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR})
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})  # each 0.x may break its users
 target_sources(wspool_library PUBLIC
     FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${wspool_public_headers})
 target_compile_features(wspool_library PUBLIC cxx_std_20)

@@ -34,6 +34,7 @@ struct CallRecord {
     State state = State::pending;
     std::size_t target = 0;
     std::string client;
+    bool is_persistent = false;  // acquire
     Instant deadline{};
     Instant ended_at = never;
     Moment begun = 0;
@@ -60,6 +61,9 @@ struct LeaseRecord {
     bool is_doomed = false;  // the pool says that it is gone; `revoked` must follow in this turn
     bool has_leaked = false;
     bool was_discarded = false;  // by another with the same client
+    bool is_suspended = false;   // persistent, and without a connection
+    // Persistent: the record of its next connection, which begins when this one is lost.
+    std::size_t next = SIZE_MAX;
     [[nodiscard]] bool is_live() const { return ended == not_yet; }
 };
 
@@ -129,8 +133,15 @@ class ClientLedger {
     void on_sent(CallRecord& call);
     void on_replied(CallRecord& call, std::string_view payload);
     void on_revoked(std::uint64_t tag, client::LeaseId lease, client::ErrorCode error);
+    void on_suspended(std::uint64_t tag, client::LeaseId lease);
+    void on_resumed(std::uint64_t tag, client::LeaseId lease);
     void on_told_of_lease(std::uint64_t tag, client::LeaseId lease, bool is_leak);
     void on_push(std::string_view text, int target, const client::LeaseId* lease);
+    // The record of the lease's present connection.
+    [[nodiscard]] std::size_t current(std::size_t lease) const {
+        while (leases[lease].next != SIZE_MAX) lease = leases[lease].next;
+        return lease;
+    }
     // All events of a turn have been told. Nothing may be overdue by more than `slack`.
     void check_turn(Duration slack);
     void check_stats(const client::CoreStats& stats);
@@ -167,12 +178,13 @@ class ClientLedger {
     std::deque<SubscriptionRecord> subscriptions;
     std::deque<ConnectionRecord> connections;
     std::uint64_t counts_granted = 0, counts_sent = 0, counts_replied = 0, counts_delivered = 0;
-    std::uint64_t counts_revoked = 0, counts_pushes = 0;
+    std::uint64_t counts_revoked = 0, counts_resumed = 0, counts_pushes = 0;
     pool::PoolCounts<client::ErrorCode> counts_errors{};
 
   private:
     void end(CallRecord& call, CallRecord::State state);
     void end(LeaseRecord& lease);
+    [[nodiscard]] std::size_t find_live(std::uint64_t tag, client::LeaseId lease);
     void check_error(const CallRecord& call, client::ErrorCode error);
     [[nodiscard]] bool may_have_left(const CallRecord& call) const;
     void on_call_arrived(int connection, CallRecord& call, std::string_view text);

@@ -40,6 +40,7 @@ struct ClientReport {
     std::uint64_t delivered = 0;
     std::uint64_t replied = 0;
     std::uint64_t revoked = 0;
+    std::uint64_t resumed = 0;  // persistent leases that got another connection
     std::uint64_t pushes = 0;
     std::size_t subscriptions = 0;
     std::size_t herd = 0;  // connects within 100 ms, at most, after the drop
@@ -79,7 +80,7 @@ class ClientSimulation {
     void check_nothing_is_left();
     [[nodiscard]] bool holds() const { return journal_.is_clean(); }
     [[nodiscard]] Duration recovery_bound() const;
-    [[nodiscard]] std::size_t herd_bound() const;
+    [[nodiscard]] std::size_t herd_bound(std::uint64_t verbs) const;
 
     ClientSwarm swarm_;
     Network network_;

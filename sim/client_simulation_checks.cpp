@@ -28,8 +28,8 @@ Duration ClientSimulation::recovery_bound() const {
 
 // Connects within 100 ms after all connections were lost at once. Those of subscriptions and those
 // kept in store are spread evenly over initial_delay; three times their mean and a few more do not
-// come in one window by chance.
-std::size_t ClientSimulation::herd_bound() const {
+// come in one window by chance. Each of the verbs since then may have caused one.
+std::size_t ClientSimulation::herd_bound(std::uint64_t verbs) const {
     const pool::PoolOptions& host = swarm_.core.host;
     const auto span =
         std::max<Duration>(host.reconnect.initial_delay - host.reconnect.min_delay, 100ms);
@@ -43,7 +43,7 @@ std::size_t ClientSimulation::herd_bound() const {
     const auto mean = static_cast<std::size_t>(static_cast<double>(wanted) *
                                                static_cast<double>((100ms).count()) * 1e6 /
                                                static_cast<double>(span.count()));
-    return addresses * (3 * mean + 10);
+    return addresses * (3 * mean + 10 + verbs);
 }
 
 // ---- in each turn

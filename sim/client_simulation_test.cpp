@@ -27,6 +27,7 @@ TEST(ClientSimulation, AThousandSeedsHold) {
         sum.delivered += report.delivered;
         sum.replied += report.replied;
         sum.revoked += report.revoked;
+        sum.resumed += report.resumed;
         sum.pushes += report.pushes;
         sum.connects += report.connects;
         sum.turns += report.turns;
@@ -44,6 +45,7 @@ TEST(ClientSimulation, AThousandSeedsHold) {
     EXPECT_GT(sum.delivered, 50'000u);
     EXPECT_GT(sum.replied, 1'000u);
     EXPECT_GT(sum.revoked, 1'000u);
+    EXPECT_GT(sum.resumed, 200u);
     EXPECT_GT(sum.pushes, 1'000u);
     EXPECT_GT(sum.subscriptions, 1'000u);
     for (std::size_t i = 0; i < sum.errors.size(); ++i) {

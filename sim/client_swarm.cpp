@@ -202,6 +202,7 @@ void draw_user(Draw& draw, ClientSwarm& swarm) {
     swarm.comes_in_bursts = draw.sometimes(0.3);
     swarm.server_pushes = draw.sometimes(0.5);
     swarm.answers_late = draw.sometimes(0.3);
+    swarm.is_persistent = draw.sometimes(0.5);
 }
 
 }  // namespace

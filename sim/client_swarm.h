@@ -88,8 +88,9 @@ struct ClientSwarm {
     // Shape.
     double has_client_id = 0;
     double has_deadline = 1;
-    double is_patient = 0;    // holds a lease for seconds instead of milliseconds
-    double keeps_notice = 0;  // does not give back what it was told to
+    double is_patient = 0;     // holds a lease for seconds instead of milliseconds
+    double is_persistent = 0;  // an acquire is of a persistent lease
+    double keeps_notice = 0;   // does not give back what it was told to
     double is_large = 0;
     double comes_in_bursts = 0;
     double server_pushes = 0;  // after a message that arrived

@@ -105,6 +105,7 @@ void ClientUser::acquire(std::size_t target) {
     spec.deadline = call.deadline;
     spec.tag = call.number;
     spec.is_returning = prng_.chance(0.1);
+    spec.is_persistent = call.is_persistent = prng_.chance(swarm_.is_persistent);
     ++verbs_;
     const Outcome outcome = core_.acquire(handle_of(target), spec);
     note("acquire " + std::to_string(call.number) + " of target " + std::to_string(target) +
@@ -252,7 +253,7 @@ void ClientUser::call_stale() {
     ++verbs_;
     for (int i = 0; i < 3 && !ledger_.leases.empty(); ++i) {
         const std::size_t index = prng_.below(ledger_.leases.size());
-        if (ledger_.leases[index].is_live()) continue;
+        if (ledger_.leases[ledger_.current(index)].is_live()) continue;
         if (core_.is_open(ledger_.leases[index].id)) ledger_.violate("a stale lease is open");
         give_back(index, prng_.chance(0.5));
         send(index);
@@ -265,7 +266,9 @@ void ClientUser::call_stale() {
 // ---- leases
 
 void ClientUser::use(std::size_t lease) {
-    const bool is_patient = !is_calm_ && prng_.chance(swarm_.is_patient);
+    // A lease that may be bound anew is held until that happens.
+    const CallRecord* call = ledger_.find_call(ledger_.leases[lease].call);
+    const bool is_patient = !is_calm_ && (call->is_persistent || prng_.chance(swarm_.is_patient));
     const Duration hold = up_to(is_patient ? 4s : 20ms);
     const auto sends = prng_.below(static_cast<std::uint64_t>(1 + swarm_.sends * 3) + 1);
     if (prng_.chance(0.3)) send(lease);
@@ -275,7 +278,8 @@ void ClientUser::use(std::size_t lease) {
     if (prng_.chance(0.1)) later(hold + 1ms, [this, lease] { give_back(lease, false); });
 }
 
-void ClientUser::send(std::size_t index) {
+void ClientUser::send(std::size_t first) {
+    const std::size_t index = ledger_.current(first);
     const LeaseRecord& lease = ledger_.leases[index];
     LeaseId id = lease.id;
     if (plant_.kind == ClientPlantKind::lend_twice) {
@@ -298,7 +302,8 @@ void ClientUser::send(std::size_t index) {
     ledger_.on_lease_send(index, number, size, outcome);
 }
 
-void ClientUser::give_back(std::size_t index, bool is_discard) {
+void ClientUser::give_back(std::size_t first, bool is_discard) {
+    const std::size_t index = ledger_.current(first);
     const LeaseRecord& lease = ledger_.leases[index];
     note((is_discard ? "discard " : "release ") + std::to_string(lease.call));
     ++verbs_;

@@ -57,6 +57,10 @@ void ClientUser::handle(const client::CoreEvent& event) {
         }
         case CoreEventKind::revoked:
             return ledger_.on_revoked(event.tag, event.lease, event.error);
+        case CoreEventKind::suspended:
+            return ledger_.on_suspended(event.tag, event.lease);
+        case CoreEventKind::resumed:
+            return ledger_.on_resumed(event.tag, event.lease);
         case CoreEventKind::notice:
             return on_notice(event);
         case CoreEventKind::leaked:

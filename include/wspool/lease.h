@@ -5,7 +5,10 @@
 //
 // What it sends goes over one connection, in order. When that connection ends, or the lease is
 // taken back, it is revoked: every call then answers with the reason, and giving it back does
-// nothing any more. A lease may outlive its pool (errc::pool_closed).
+// nothing any more. One that was acquired with AcquireOptions::persistent_session is not revoked
+// when its connection is lost: send() then answers errc::connection_lost until the pool has given
+// it another one, ahead of others of its priority; it counts as no connection meanwhile. A lease
+// may outlive its pool (errc::pool_closed).
 //
 // Threads: a lease of a ClientPool may be used by one thread at a time, of a CallbackPool by the
 // thread that runs that pool.
@@ -36,6 +39,7 @@ class LeaseOwner {
     virtual ~LeaseOwner() = default;
     virtual Result<void> send(LeaseNumber lease, std::string_view data, bool is_binary) = 0;
     // `asks_why`: it was revoked, and whoever gives it back wants to hear the reason.
+    virtual Result<std::uint32_t> session(LeaseNumber lease) = 0;
     virtual Result<void> give_back(LeaseNumber lease, bool may_be_lent_again, bool asks_why) = 0;
 };
 
@@ -69,6 +73,12 @@ class [[nodiscard]] Lease {
     // closed), would_deadlock.
     Result<void> send(std::string_view text);
     Result<void> send_binary(std::span<const std::byte> bytes);
+
+    // How many connections the lease has had, with that which it has now: 1, unless it was acquired
+    // with persistent_session. 0: it waits for the next one. Whoever has told the peer something
+    // that a new connection does not know, who one is for example, compares it with what it was
+    // then. Errors: lease_released, preempted, pool_closed.
+    [[nodiscard]] Result<std::uint32_t> session() const;
 
     // Gives the connection back for others. Errors: lease_released (it was before), and the reason
     // when it was revoked; either way nothing else happens.

@@ -173,6 +173,8 @@ struct AcquireOptions {
     std::string_view pool = {};  // name of a dedicated pool; empty: the common one
     // It was preempted, and comes back: waits ahead of its priority.
     bool is_returning = false;
+    // The lease outlives its connection, and gets another when that is lost: see Lease.
+    bool persistent_session = false;
 };
 
 struct SendOptions {

@@ -148,7 +148,7 @@ void CallbackDriver::free_slot(std::uint64_t tag) {
     Slot& slot = slots_[index];
     const std::uint32_t next = slot.generation == UINT32_MAX ? 1 : slot.generation + 1;
     slot.state = SlotState::free;
-    slot.is_answered = false;
+    slot.is_answered = slot.is_suspended = false;
     slot.done = std::monostate();
     slot.revoked = std::stop_source(std::nostopstate);
     slot.why.reset();
@@ -251,6 +251,7 @@ void CallbackDriver::acquire(api::CallNumber number,
     spec.deadline = deadline(options.timeout, options.priority, at);
     spec.tag = tag;
     spec.is_returning = options.is_returning;
+    spec.is_persistent = options.persistent_session;
     take_outcome(tag, core_.acquire(*wanted, spec));
 }
 
@@ -307,6 +308,10 @@ api::Result<void> CallbackDriver::lease_send(api::detail::LeaseNumber number,
     const Slot* slot = find(static_cast<std::uint64_t>(number));
     if (slot == nullptr) return lease_is_gone();
     if (slot->state == SlotState::revoked) return *slot->why;
+    if (slot->is_suspended) {
+        return api::Error(errc::connection_lost,
+                          "the connection was lost, and this lease waits for another one");
+    }
     const SendOutcome outcome = core_.send(slot->lease, opcode_of(is_binary), as_bytes(data));
     if (outcome == SendOutcome::queued) return {};
     return client::error_of(outcome);
@@ -318,7 +323,15 @@ void CallbackDriver::lease_write(api::detail::LeaseNumber number,
                                  SendDone done) {
     auto queued = lease_send(number, data, is_binary);
     if (!queued) return guard("a callback of send()", [&] { done(std::move(queued)); });
-    writes_.push_back({static_cast<std::uint64_t>(number), std::move(done)});
+    const auto tag = static_cast<std::uint64_t>(number);
+    writes_.push_back({tag, core_.session(find(tag)->lease), std::move(done)});
+}
+
+api::Result<std::uint32_t> CallbackDriver::lease_session(api::detail::LeaseNumber number) {
+    const Slot* slot = find(static_cast<std::uint64_t>(number));
+    if (slot == nullptr) return lease_is_gone();
+    if (slot->state == SlotState::revoked) return *slot->why;
+    return core_.session(slot->lease);
 }
 
 api::Result<void> CallbackDriver::give_back(api::detail::LeaseNumber number,

@@ -89,6 +89,8 @@ class CallbackDriver {
                      std::string_view data,
                      bool is_binary,
                      SendDone done);
+    // See api::Lease::session().
+    [[nodiscard]] api::Result<std::uint32_t> lease_session(api::detail::LeaseNumber number);
     api::Result<void> give_back(api::detail::LeaseNumber number, bool may_be_lent_again);
 
     // ---- the rest
@@ -120,7 +122,8 @@ class CallbackDriver {
     struct Slot {
         std::uint32_t generation = 1;
         SlotState state = SlotState::free;
-        bool is_answered = false;  // calling: its answer is in answers_
+        bool is_answered = false;   // calling: its answer is in answers_
+        bool is_suspended = false;  // leased, persistent: it waits for its next connection
         Done done;
         CallId call;
         Instant since = never;  // it waits since then; never: it did not have to
@@ -140,6 +143,7 @@ class CallbackDriver {
     };
     struct Write {
         std::uint64_t lease;
+        std::uint32_t session;
         SendDone done;
     };
 

@@ -34,8 +34,9 @@ void CallbackDriver::settle_writes() {
     std::vector<Write> writes = std::exchange(writes_, {});
     for (Write& write : writes) {
         const Slot* slot = find(write.lease);
-        const bool is_open =
-            slot != nullptr && slot->state == SlotState::leased && core_.is_open(slot->lease);
+        const bool is_open = slot != nullptr && slot->state == SlotState::leased &&
+                             core_.is_open(slot->lease) &&
+                             core_.session(slot->lease) == write.session;
         if (is_open && core_.outbox_size(slot->lease) > 0) {
             writes_.push_back(std::move(write));
             continue;
@@ -139,6 +140,10 @@ void CallbackDriver::on_event(const CoreEvent& event) {
             });
         case CoreEventKind::revoked:
             return on_revoked(event);
+        case CoreEventKind::suspended:
+        case CoreEventKind::resumed:
+            if (slot != nullptr) slot->is_suspended = event.kind == CoreEventKind::suspended;
+            return;
         case CoreEventKind::notice:
             if (slot == nullptr) return;
             return guard("a stop callback",

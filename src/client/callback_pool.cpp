@@ -78,6 +78,11 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
         return driver_->give_back(lease, may_be_lent_again);
     }
 
+    Result<std::uint32_t> session(detail::LeaseNumber lease) override {
+        if (driver_ == nullptr) return trouble_;
+        return driver_->lease_session(lease);
+    }
+
     // ---- AsyncPool
     CallNumber new_call() override {
         return driver_ == nullptr ? CallNumber{} : driver_->new_call();

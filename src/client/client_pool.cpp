@@ -39,6 +39,11 @@ class ClientPool::State final : public detail::LeaseOwner, public detail::AsyncP
         return {};
     }
 
+    Result<std::uint32_t> session(detail::LeaseNumber lease) override {
+        return thread_->ask<std::uint32_t>(
+            [=](CallbackDriver& driver) { return driver.lease_session(lease); });
+    }
+
     // ---- AsyncPool
     CallNumber new_call() override { return thread_->new_call(); }
     void start_acquire(CallNumber call,

@@ -327,6 +327,25 @@ TEST(ClientPool, SaysWhyAHostCannotBeReached) {
     EXPECT_EQ(code_of(hasty.send(silent.url(), "x", {.timeout = 20s})), errc::connect_timeout);
 }
 
+TEST(ClientPool, APersistentLeaseIsBoundAnewAndSaysSo) {
+    ThreadedServer server;
+    ClientPool pool({.reconnect = {.initial_delay = 60ms}});
+    auto lease = pool.acquire(server.url(), {.persistent_session = true});
+    ASSERT_TRUE(lease);
+    EXPECT_EQ(*lease->session(), 1u);
+    ASSERT_TRUE(lease->send("one"));
+    server.close_all(ws::CloseCode::service_restart);
+    EXPECT_TRUE(server.wait_until([&](auto&) { return *lease->session() == 2; }));
+    ASSERT_TRUE(lease->send("two"));
+    EXPECT_FALSE(lease->revoked().stop_requested());
+    EXPECT_EQ(server.received(), (std::vector<std::string>{"one", "two"}));
+    EXPECT_TRUE(lease->release());
+    EXPECT_EQ(code_of(lease->session()), errc::lease_released);
+    auto plain = pool.acquire(server.url());
+    pool.close_all();
+    EXPECT_EQ(code_of(plain->session()), errc::pool_closed);
+}
+
 TEST(ClientPool, SubscriptionsAreReplayedWhenTheServerIsBack) {
     auto server = std::make_optional<ThreadedServer>();
     const std::string address = server->address();

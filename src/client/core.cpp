@@ -244,6 +244,7 @@ void Core::State::drain(Instant deadline) {
         touch(i);
     }
     settle();
+    if (is_first) revoke_suspended();
     for (std::uint32_t i = 0; is_first && i < target_indexes.end(); ++i) {
         if (targets[i].host == none) continue;
         while (!targets[i].shards.empty()) end_shard(targets[i].shards.front());

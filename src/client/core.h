@@ -78,6 +78,9 @@ class Core {
     bool discard(LeaseId lease);
     [[nodiscard]] SendOutcome send(LeaseId lease, ws::Opcode opcode, ByteView payload);
     [[nodiscard]] bool is_open(LeaseId lease) const;
+    // How many connections it has had, with that which it has: 1, more if it is persistent. 0: it
+    // has none at the moment, or is stale.
+    [[nodiscard]] std::uint32_t session(LeaseId lease) const;
     [[nodiscard]] std::size_t outbox_size(LeaseId lease) const;
     // What the server chose; empty: nothing. Valid until the next call.
     [[nodiscard]] std::string_view subprotocol(LeaseId lease) const;

@@ -15,7 +15,8 @@ std::uint32_t Core::State::make_call(Call::Kind kind, std::uint32_t target, std:
     call.state = Call::State::idle;
     call.target = target;
     call.tag = tag;
-    call.must_discard = false;
+    call.must_discard = call.is_persistent = false;
+    call.sessions = 0;
     return index;
 }
 
@@ -59,6 +60,9 @@ ErrorCode Core::State::ask(std::uint32_t index, const pool::AcquireRequest& aske
 Outcome Core::State::acquire(std::uint32_t target, const AcquireSpec& spec) {
     wake(target);
     const std::uint32_t index = make_call(Call::Kind::acquire, target, spec.tag);
+    calls[index].is_persistent = spec.is_persistent;
+    calls[index].priority = spec.priority;
+    if (spec.is_persistent) calls[index].id = spec.client;
     const ErrorCode error = ask(index,
                                 {.client = spec.client,
                                  .priority = spec.priority,
@@ -142,6 +146,7 @@ void Core::State::attach(std::uint32_t index, pool::LeaseId lease, pool::SlotId 
     call.state = Call::State::leased;
     call.lease = lease;
     call.connection = connection_of(host_of_target(call.target), slot);
+    ++call.sessions;
     connections[call.connection].holders.push_back(call_links(), index);
 }
 
@@ -176,6 +181,7 @@ void Core::State::end_request(std::uint32_t index) {
 bool Core::State::cancel(std::uint32_t index) {
     Call& call = calls[index];
     if (call.kind == Call::Kind::courier || call.kind == Call::Kind::shard) return false;
+    if (call.kind == Call::Kind::acquire && call.sessions > 0) return false;
     if (call.kind == Call::Kind::message) {
         const std::uint32_t target = call.target;
         unqueue(index);
@@ -202,6 +208,7 @@ void Core::State::on_granted(std::uint32_t index, pool::LeaseId lease, pool::Slo
     const Call& call = calls[index];
     switch (call.kind) {
         case Call::Kind::acquire:
+            if (call.sessions > 1) return on_resumed(index);
             tell(CoreEventKind::granted, call.target, call.tag).lease = {index, call.generation};
             return;
         case Call::Kind::request:
@@ -223,6 +230,7 @@ void Core::State::on_refused(std::uint32_t index, ErrorCode error) {
     const std::uint64_t tag = calls[index].tag;
     switch (kind) {
         case Call::Kind::acquire:
+            if (calls[index].sessions > 0) return on_resume_refused(index, error);
             free_call(index);
             break;
         case Call::Kind::request:
@@ -248,14 +256,11 @@ void Core::State::on_revoked(std::uint32_t index, ErrorCode error) {
     const std::uint32_t target = calls[index].target;
     const std::uint64_t tag = calls[index].tag;
     switch (calls[index].kind) {
-        case Call::Kind::acquire: {
-            const LeaseId lease{index, calls[index].generation};
-            free_call(index);
-            CoreEvent& event = tell(CoreEventKind::revoked, target, tag, explain(target, error));
-            event.error = error;
-            event.lease = lease;
-            return;
-        }
+        case Call::Kind::acquire:
+            return calls[index].is_persistent && error == ErrorCode::connection_lost &&
+                           !is_draining && options.host.reconnect.max_attempts > 0
+                       ? suspend(index)
+                       : revoke(index, error);
         case Call::Kind::request:
             end_request(index);
             tell(CoreEventKind::failed, target, tag, explain(target, error)).error = error;
@@ -297,7 +302,7 @@ void Core::State::on_call_due(std::uint32_t index) {
             calls[index].state = Call::State::idle;
             return start_shard(index);
         case Call::Kind::acquire:
-            break;
+            return resume(index);
     }
     WSPOOL_UNREACHABLE();
 }

@@ -95,6 +95,7 @@ void Core::State::check_calls() const {
     std::vector<std::uint32_t> queued(host_indexes.end());
     std::vector<std::uint32_t> requests(host_indexes.end());
     std::vector<std::uint32_t> subscribed(host_indexes.end());
+    std::vector<std::uint32_t> suspended(target_indexes.end());
     for (std::uint32_t i = 0; i < call_indexes.end(); ++i) {
         const Call& call = calls[i];
         if (call.state == Call::State::free) continue;
@@ -108,6 +109,10 @@ void Core::State::check_calls() const {
             WSPOOL_ASSERT(connections[call.connection].target == call.target);
             WSPOOL_ASSERT(hosts[target.host].pool->slot_of(call.lease) ==
                           connections[call.connection].slot);
+        }
+        if (call.kind == Call::Kind::acquire) {
+            WSPOOL_ASSERT(call.is_persistent || call.sessions <= 1);
+            suspended[call.target] += is_suspended(i);
         }
         queued[target.host] += call.kind == Call::Kind::message;
         requests[target.host] += call.kind == Call::Kind::request;
@@ -128,6 +133,7 @@ void Core::State::check_calls() const {
     WSPOOL_ASSERT(subscriptions_used == subscription_indexes.used());
     for (std::uint32_t i = 0; i < target_indexes.end(); ++i) {
         const Target& target = targets[i];
+        WSPOOL_ASSERT(target.suspended == suspended[i]);
         if (target.host == none || target.queue.is_empty()) continue;
         // Somebody carries the line.
         WSPOOL_ASSERT(!target.shards.empty() ||

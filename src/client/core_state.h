@@ -1,8 +1,9 @@
 // The inside of Core, shared by its sources: core.cpp (the turn), core_verbs.cpp (the
-// verbs' entry), core_targets.cpp (URLs and hosts), core_calls.cpp (who acquires), core_queue.cpp
-// (messages that wait for a connection, or are on their way), subscription.cpp (shards),
-// endpoint.cpp (connecting) and core_connections.cpp (what pools ask and sessions tell). Everything
-// goes by index here; generations are checked where a call comes in.
+// verbs' entry), core_targets.cpp (URLs and hosts), core_calls.cpp (who acquires),
+// core_persistent.cpp (leases without a connection), core_queue.cpp (messages that wait for a
+// connection, or are on their way), subscription.cpp (shards), endpoint.cpp (connecting) and
+// core_connections.cpp (what pools ask and sessions tell). Everything goes by index here;
+// generations are checked where a call comes in.
 #pragma once
 
 #include "base/bytes.h"
@@ -35,17 +36,20 @@ struct Call {
         queued,   // message: in the queue of its target
         waiting,  // in the pool
         leased,
-        resting,  // courier, shard: until `due`, or until something is asked of the target
+        resting,  // courier, shard: until `due`, or until something is asked of the target;
+                  // acquire: persistent, until `due`
         idle,     // courier: nothing to carry
     };
     Kind kind{};
     State state = State::free;
-    ws::Opcode opcode{};        // message
-    bool must_discard = false;  // shard: the server may still think something is subscribed
-    pool::Priority priority{};  // request
+    ws::Opcode opcode{};         // message
+    bool must_discard = false;   // shard: the server may still think something is subscribed
+    bool is_persistent = false;  // acquire
+    pool::Priority priority{};   // acquire
     std::uint32_t generation = 0;
     std::uint32_t target = none;
     std::uint32_t connection = none;  // leased
+    std::uint32_t sessions = 0;       // acquire: the connections that it has had
     std::uint64_t tag = 0;            // the caller's
     pool::WaiterId waiter;            // waiting
     pool::LeaseId lease;              // leased
@@ -53,7 +57,7 @@ struct Call {
     std::uint32_t deadline_position = UINT32_MAX;
     pool::IndexList subscriptions;  // shard
     ByteBuffer payload;             // message, request
-    std::string id;                 // request
+    std::string id;                 // request; acquire, persistent: its client
 };
 
 struct Subscription {
@@ -114,6 +118,7 @@ struct Target {
     Instant carrier_at{};
     std::uint64_t carrier_changes = 0;
     std::vector<std::uint32_t> shards;  // calls, oldest first
+    std::uint32_t suspended = 0;        // persistent leases without a connection
     bool is_plain = false;              // found by its URL alone
     bool is_down = false;               // the carrier of the queue rests because connects fail
     bool is_stopped = false;            // shards rest until something is asked
@@ -202,6 +207,16 @@ struct Core::State {
     [[nodiscard]] Outcome refuse(std::uint32_t target, ErrorCode error);
     [[nodiscard]] std::string explain(std::uint32_t target, ErrorCode error) const;
     [[nodiscard]] ErrorCode code_of(const Host& host, pool::PoolError error) const;
+
+    // ---- core_persistent.cpp
+    void suspend(std::uint32_t call);
+    void rest_lease(std::uint32_t call, Duration delay);
+    void resume(std::uint32_t call);
+    void on_resumed(std::uint32_t call);
+    void on_resume_refused(std::uint32_t call, ErrorCode error);
+    void end_suspended(std::uint32_t call);
+    void revoke(std::uint32_t call, ErrorCode error);
+    void revoke_suspended();
 
     // ---- core_queue.cpp
     [[nodiscard]] Outcome send_once(std::uint32_t target,
@@ -323,8 +338,8 @@ struct Core::State {
     }
     [[nodiscard]] std::uint32_t find_lease(LeaseId id) const {
         const std::uint32_t call = find(id, calls, call_indexes);
-        const bool is_one = call != none && calls[call].state == Call::State::leased &&
-                            calls[call].kind == Call::Kind::acquire;
+        const bool is_one =
+            call != none && calls[call].kind == Call::Kind::acquire && calls[call].sessions > 0;
         return is_one ? call : none;
     }
     template <class Id>
@@ -356,6 +371,9 @@ struct Core::State {
     [[nodiscard]] Host& host_of_target(std::uint32_t target) { return hosts[targets[target].host]; }
     [[nodiscard]] const Host& host_of_target(std::uint32_t target) const {
         return hosts[targets[target].host];
+    }
+    [[nodiscard]] bool is_suspended(std::uint32_t call) const {
+        return calls[call].sessions > 0 && calls[call].state != Call::State::leased;
     }
     void rest_until(std::uint32_t call, Instant due) {
         call_deadlines.remove(call);

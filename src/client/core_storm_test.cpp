@@ -62,6 +62,8 @@ class CoreStorm : public CoreBed {
                     EXPECT_EQ(leases_.count(event.tag), 1u);
                 }
                 return;
+            case CoreEventKind::suspended:
+            case CoreEventKind::resumed:
             case CoreEventKind::notice:
             case CoreEventKind::leaked:
             case CoreEventKind::closed:

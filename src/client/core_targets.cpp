@@ -135,8 +135,8 @@ Result<std::uint32_t> Core::State::host_of(const ws::Url& url, const std::string
 bool Core::State::is_unused(const Target& target) const {
     const Host& host = hosts[target.host];
     const bool is_of_store = options.host.min_idle > 0 && target.key == options.host.min_idle_key;
-    return target.pins == 0 && target.queue.is_empty() && target.shards.empty() && !is_of_store &&
-           !host.pool->is_used(target.key);
+    return target.pins == 0 && target.queue.is_empty() && target.shards.empty() &&
+           target.suspended == 0 && !is_of_store && !host.pool->is_used(target.key);
 }
 
 void Core::State::sweep(Duration unused_for) {

@@ -72,6 +72,9 @@ struct AcquireSpec {
     Instant deadline = never;   // of the whole wait; past: now or not at all
     std::uint64_t tag = 0;      // the caller's; comes back with every event about it
     bool is_returning = false;  // was preempted and comes back: waits ahead of its priority
+    // The lease outlives its connection: `suspended` instead of `revoked` when that is lost, and
+    // `resumed` when it has the next one.
+    bool is_persistent = false;
 };
 
 struct SendSpec {
@@ -109,6 +112,8 @@ enum class CoreEventKind : std::uint8_t {
     replied,      // request `tag` was answered: `payload`
     message,      // of `target`, on `lease` if somebody holds the connection: `payload`
     revoked,      // `lease` of `tag` is no more: `error`, `text`
+    suspended,    // the connection of the persistent `lease` of `tag` was lost: `text`
+    resumed,      // the persistent `lease` of `tag` has another connection
     notice,       // give `lease` of `tag` back by `deadline`, and come back after `delay`
     leaked,       // `lease` of `tag` has been held for `delay`; told once
     closed,       // a connection of `target` ended: `code`, `text`, `end`

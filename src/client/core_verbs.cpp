@@ -97,7 +97,7 @@ bool Core::cancel(CallId id) {
 bool Core::release(LeaseId id) {
     const std::uint32_t call = state_->find_lease(id);
     if (call == none) return false;
-    state_->end_lease(call, false);
+    state_->is_suspended(call) ? state_->end_suspended(call) : state_->end_lease(call, false);
     state_->settle();
     return true;
 }
@@ -105,33 +105,38 @@ bool Core::release(LeaseId id) {
 bool Core::discard(LeaseId id) {
     const std::uint32_t call = state_->find_lease(id);
     if (call == none) return false;
-    state_->end_lease(call, true);
+    state_->is_suspended(call) ? state_->end_suspended(call) : state_->end_lease(call, true);
     state_->settle();
     return true;
 }
 
 SendOutcome Core::send(LeaseId id, ws::Opcode opcode, ByteView payload) {
     const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return SendOutcome::gone;
+    if (call == none || state_->is_suspended(call)) return SendOutcome::gone;
     if (!is_sendable(opcode, payload)) return SendOutcome::invalid;
     return state_->push(state_->connections[state_->calls[call].connection], opcode, payload);
 }
 
 bool Core::is_open(LeaseId id) const {
     const std::uint32_t call = state_->find_lease(id);
-    return call != none &&
+    return call != none && !state_->is_suspended(call) &&
            state_->connections[state_->calls[call].connection].state == Connection::State::open;
+}
+
+std::uint32_t Core::session(LeaseId id) const {
+    const std::uint32_t call = state_->find_lease(id);
+    return call == none || state_->is_suspended(call) ? 0 : state_->calls[call].sessions;
 }
 
 std::size_t Core::outbox_size(LeaseId id) const {
     const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return 0;
+    if (call == none || state_->is_suspended(call)) return 0;
     return state_->engine.outbox_size(state_->connections[state_->calls[call].connection].session);
 }
 
 std::string_view Core::subprotocol(LeaseId id) const {
     const std::uint32_t call = state_->find_lease(id);
-    if (call == none) return {};
+    if (call == none || state_->is_suspended(call)) return {};
     return state_->connections[state_->calls[call].connection].subprotocol;
 }
 

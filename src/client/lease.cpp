@@ -18,6 +18,11 @@ Result<void> Lease::send_binary(std::span<const std::byte> bytes) {
     return owner_->send(number_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, true);
 }
 
+Result<std::uint32_t> Lease::session() const {
+    if (!owner_) return Error(errc::lease_released, "this lease was given back already");
+    return owner_->session(number_);
+}
+
 Result<void> Lease::release() {
     return give_back(true);
 }
