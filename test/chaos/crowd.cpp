@@ -258,6 +258,8 @@ void Crowd::on_event(session::Event& event) {
         case EventKind::pong:
         case EventKind::released:
         case EventKind::readable:
+        case EventKind::abandoned:
+        case EventKind::stream:
             return;
     }
 }
