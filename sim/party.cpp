@@ -136,8 +136,8 @@ void Party::join(const std::string& group, bool wants_offsets) {
     if (has_since) json += R"(,"since":{"epoch":"e","offset":3})";
     Answer answer;
     answer.op = op;
-    const bool is_refused =
-        groups_.count(group) == 0 && groups_.size() >= world_.swarm.worker.exchange.groups_per_member_max;
+    const bool is_refused = groups_.count(group) == 0 &&
+                            groups_.size() >= world_.swarm.worker.exchange.groups_per_member_max;
     if (is_refused) {
         answer.kind = AnswerKind::error;
         answer.text = R"({"type":"error")" + id + R"(,"code":"too_many_groups")";

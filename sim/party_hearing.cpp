@@ -247,17 +247,25 @@ bool Party::may_be_closed_with(ws::CloseCode code) const {
     if ((plan_ == Plan::failure || plan_ == Plan::close_frame) && code == planned_code_)
         return true;
     if (code == ws::CloseCode::replaced) {
-        return world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::replace && has_namesake();
+        return world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::replace &&
+               has_namesake();
     }
     if (code == ws::CloseCode::try_again_later) return world_.is_stormy || !reads_;
-    if (code == ws::CloseCode::going_away) return world_.is_ending || is_excused();
+    if (code == ws::CloseCode::going_away) {
+        // A namesake made the worker ask for a sign of life (R53), and who stopped inside a frame
+        // cannot give one.
+        const bool is_asked =
+            world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::reject && has_namesake();
+        return world_.is_ending || is_excused() || (is_asked && plan_ == Plan::failure);
+    }
     return code == ws::CloseCode::service_restart && world_.is_ending;
 }
 
 bool Party::may_be_refused_with(int status) const {
     if (!options_.raw_request.empty() && status == options_.status) return true;
     if (status == 409) {
-        return world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::reject && has_namesake();
+        return world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::reject &&
+               has_namesake();
     }
     if (status == 503) {
         return world_.is_ending || world_.swarm.worker.connections_max < 100 ||

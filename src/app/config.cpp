@@ -75,9 +75,16 @@ worker::WorkerOptions worker_options(const Config& config) {
     options.echo = config.server.echo;
     options.json_depth_max = limits.json_depth;
     options.bad_messages_max = static_cast<std::uint32_t>(limits.bad_messages);
-    options.exchange.groups_per_member_max =
-        static_cast<std::uint32_t>(limits.groups_per_client);
+    options.exchange.groups_per_member_max = static_cast<std::uint32_t>(limits.groups_per_client);
     options.drain_time = config.server.drain_time;
+    hub::HistoryRule& history = options.exchange.history.front();
+    history.messages = static_cast<std::uint32_t>(config.history.messages);
+    history.bytes = config.history.bytes;
+    history.age = config.history.age;
+    options.exchange.history_bytes_max = config.history.total;
+    // The largest message must fit an empty window, whatever goes with it in its record (R61).
+    options.exchange.window_bytes =
+        std::max<std::size_t>(options.exchange.window_bytes, limits.max_message_size + 4096);
     return options;
 }
 

@@ -64,6 +64,12 @@ struct Config {
         std::optional<io::Address> address =
             io::Address{io::Address::Family::ipv4, "127.0.0.1", 8090};
     } control;
+    struct History {
+        std::uint64_t messages = 100;            // of a group
+        std::uint64_t bytes = 1024 * 1024;       // of a group
+        std::uint64_t total = 64 * 1024 * 1024;  // of all groups of a worker
+        Duration age = std::chrono::minutes(5);
+    } history;
     struct Health {
         Duration interval = std::chrono::seconds(30);
         Duration stall = std::chrono::seconds(3);

@@ -23,7 +23,7 @@ namespace {
 // Sections that other versions of wspool have: a file that names them is not misspelt, it is too
 // new.
 constexpr std::array<std::string_view, 7> later_sections = {
-    "listener", "admission", "pool", "history", "cluster", "service", "events"};
+    "listener", "admission", "pool", "cluster", "service", "events"};
 
 struct Finding {
     toml::source_position where;

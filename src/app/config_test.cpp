@@ -80,6 +80,12 @@ TEST(Config, defaults_are_those_of_the_layers_below) {
     const worker::WorkerOptions theirs;
     EXPECT_EQ(ours.connections_max, theirs.connections_max);
     EXPECT_EQ(ours.exchange.duplicate_id, theirs.exchange.duplicate_id);
+    EXPECT_EQ(ours.exchange.window_bytes, theirs.exchange.window_bytes);
+    EXPECT_EQ(ours.exchange.history_bytes_max, theirs.exchange.history_bytes_max);
+    ASSERT_EQ(ours.exchange.history.size(), theirs.exchange.history.size());
+    EXPECT_EQ(ours.exchange.history[0].messages, theirs.exchange.history[0].messages);
+    EXPECT_EQ(ours.exchange.history[0].bytes, theirs.exchange.history[0].bytes);
+    EXPECT_EQ(ours.exchange.history[0].age, theirs.exchange.history[0].age);
     EXPECT_EQ(ours.json_depth_max, theirs.json_depth_max);
     EXPECT_EQ(ours.bad_messages_max, theirs.bad_messages_max);
     EXPECT_EQ(ours.exchange.groups_per_member_max, theirs.exchange.groups_per_member_max);
@@ -127,7 +133,7 @@ TEST(Config, an_unknown_section_is_told_with_the_nearest) {
 }
 
 TEST(Config, a_section_of_a_later_version_is_not_taken_for_a_misspelling) {
-    for (const std::string section : {"admission", "history", "cluster", "events"}) {
+    for (const std::string section : {"admission", "cluster", "events"}) {
         expect_says(only_error_of("[" + section + "]\nx = 1\n"),
                     {"f.toml:1:2: ",
                      "unknown section [" + section + "]",

@@ -156,7 +156,11 @@ void run_worker(worker::Worker& worker,
         const Instant deadline = std::min(loop.now() + beat, end);
         Orders orders = line.take(worker.turn(deadline));
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
-        if (orders.drain) worker.begin_drain();
+        if (orders.drain && !worker.is_draining()) {
+            worker.begin_drain();
+            log_info(
+                "worker {} drains: {} connections", child.index, worker.counters().connections);
+        }
         if (orders.shut_down || orders.stop) worker.shut_down();
         if (orders.stop) end = loop.now() + stop_time;
         is_alone = is_alone || orders.is_alone;

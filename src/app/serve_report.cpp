@@ -145,14 +145,13 @@ void log_action(const Master& master, const Action& action) {
             return log_warning("{}", no_upgrade_sentence);
         case ActionKind::finished:
             return log_figures("stopped", master.page().sum_of_workers());
-        case ActionKind::ready:
-            return;  // told on standard output
+        case ActionKind::ready:  // told on standard output
         case ActionKind::start:
         case ActionKind::kill:
         case ActionKind::drain:
         case ActionKind::shut_down:
         case ActionKind::stop:
-            return;  // done by the master
+            return;  // those are done by the master
     }
 }
 

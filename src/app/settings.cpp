@@ -120,6 +120,11 @@ const Setting table[] = {
     {"compression", "enabled", FlagKind{FIELD(compression.enabled)}},
     {"compression", "min_size", SizeKind{FIELD(compression.min_size), 0, gib}},
 
+    {"history", "messages", CountKind{FIELD(history.messages), 0, 1'000'000}},
+    {"history", "bytes", SizeKind{FIELD(history.bytes), kib, gib}},
+    {"history", "total", SizeKind{FIELD(history.total), kib, 1024 * gib}},
+    {"history", "age", DurationKind{FIELD(history.age), milliseconds(1), hours(24)}},
+
     {"control",
      "address",
      LocalAddressKind{FIELD(control.address)},

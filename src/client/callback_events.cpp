@@ -22,15 +22,15 @@ void CallbackDriver::turn(Instant deadline) {
     WSPOOL_ASSERT(!is_in_handler());
     core_.wait(answers_.empty() ? deadline : core_.now());
     retired_.clear();
-    settle_writes();
-    deliver_answers();
+    if (!writes_.empty()) settle_writes();
+    // Answers that callbacks cause are for the next turn.
+    if (!answers_.empty()) deliver_answers();
     for (CoreEvent event; core_.next(event);) on_event(event);
 }
 
 // What was sent by leases is written once nothing of it waits any more: seen after the wait() that
 // sent it.
 void CallbackDriver::settle_writes() {
-    if (writes_.empty()) return;
     std::vector<Write> writes = std::exchange(writes_, {});
     for (Write& write : writes) {
         const Slot* slot = find(write.lease);
@@ -52,8 +52,6 @@ void CallbackDriver::settle_writes() {
 }
 
 void CallbackDriver::deliver_answers() {
-    // Answers that callbacks cause are for the next turn.
-    if (answers_.empty()) return;
     delivering_.swap(answers_);
     for (Answer& answer : delivering_) {
         const Slot* slot = find(answer.tag);

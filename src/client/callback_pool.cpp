@@ -51,6 +51,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
         }
         is_turning_ = false;
         if (is_gone_) {
+            const auto self = std::move(self_);
             end();
             return {};
         }
@@ -60,10 +61,11 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
 
     void stop() { is_stopped_ = true; }
 
-    // The pool is gone; so are its connections, at once.
-    void abandon() {
+    // The pool is gone; so are its connections, at once. `self` is kept to the end of a turn.
+    void abandon(std::shared_ptr<State> self) {
         is_gone_ = true;
-        if (!is_turning_) end();
+        if (!is_turning_) return end();
+        self_ = std::move(self);
     }
 
     // ---- LeaseOwner
@@ -163,6 +165,7 @@ class CallbackPool::State final : public detail::LeaseOwner, public detail::Asyn
     bool is_turning_ = false;
     bool is_stopped_ = false;
     bool is_gone_ = false;
+    std::shared_ptr<State> self_;  // while a callback has destroyed the pool, and has not returned
 };
 
 CallbackPool::CallbackPool(const Options& options) : state_(std::make_shared<State>(options)) {
@@ -170,23 +173,21 @@ CallbackPool::CallbackPool(const Options& options) : state_(std::make_shared<Sta
 }
 
 CallbackPool::~CallbackPool() {
-    state_->abandon();
+    State& state = *state_;
+    state.abandon(std::move(state_));
 }
 
 Result<void> CallbackPool::run() {
-    const auto state = state_;  // a callback may destroy the pool
-    return state->run_until(never, false);
+    return state_->run_until(never, false);
 }
 
 Result<void> CallbackPool::run_for(std::chrono::nanoseconds time) {
-    const auto state = state_;
     const Instant now = io::read_clock();
-    return state->run_until(time >= never - now ? never : now + time, false);
+    return state_->run_until(time >= never - now ? never : now + time, false);
 }
 
 Result<void> CallbackPool::poll() {
-    const auto state = state_;
-    return state->run_until(never, true);
+    return state_->run_until(never, true);
 }
 
 void CallbackPool::stop() {

@@ -54,8 +54,8 @@ Core::State::State(io::Loop& loop,
 // ---- the turn
 
 void Core::State::wait(Instant deadline) {
-    refresh_deadlines();
-    engine.wait(std::min(deadline, next_deadline()));
+    // Who does not wait need not know for how long.
+    engine.wait(deadline <= time ? deadline : std::min(deadline, next_deadline()));
     time = engine.now();
     settle_sends();
     run_timers();
@@ -63,7 +63,7 @@ void Core::State::wait(Instant deadline) {
     if (resolver.fd() < 0) {
         for (io::Resolution resolution; resolver.next(resolution);) on_resolved(resolution);
     }
-    settle();
+    if (!touched.empty() || ceiling != nullptr) settle();
 }
 
 void Core::State::refresh_deadlines() {
@@ -81,14 +81,19 @@ Instant Core::State::next_deadline() const {
     if (!told.empty() || sent_groups_told < sent_groups.size()) return Instant::min();
     // What is sent now is told at once, not when the peer says something.
     if (!tracked.empty() && engine.has_unflushed()) return Instant::min();
-    Instant due = std::min(
-        {host_deadlines.first_due(), call_deadlines.first_due(), staggers.first_due(), sweep_at});
+    Instant due = next_timer();
     for (const std::uint32_t index : stale) due = std::min(due, hosts[index].pool->next_deadline());
     return due;
 }
 
+Instant Core::State::next_timer() const {
+    return std::min(
+        {host_deadlines.first_due(), call_deadlines.first_due(), staggers.first_due(), sweep_at});
+}
+
 void Core::State::run_timers() {
-    refresh_deadlines();
+    if (!stale.empty()) refresh_deadlines();
+    if (next_timer() > now()) return;
     while (staggers.first_due() <= now()) start_attempt(staggers.first());
     while (host_deadlines.first_due() <= now()) {
         const std::uint32_t host = host_deadlines.first();

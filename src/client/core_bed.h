@@ -123,6 +123,7 @@ class TestServer {
             case session::EventKind::opened:
             case session::EventKind::failed:
             case session::EventKind::pong:
+            case session::EventKind::abandoned:
             case session::EventKind::released:
             case session::EventKind::readable:
             case session::EventKind::stream:

@@ -6,6 +6,7 @@
 namespace wspool::client {
 
 void Core::State::touch(std::uint32_t host) {
+    ++hosts[host].changes;
     if (!std::exchange(hosts[host].is_touched, true)) touched.push_back(host);
 }
 
@@ -154,7 +155,10 @@ void Core::State::on_gone(std::uint32_t index) {
     }
     Target& target = targets[connection.target];
     target.used_at = now();
-    hosts[target.host].connections[connection.slot.index] = none;
+    Host& host = hosts[target.host];
+    host.messages_sent += connection.pushed;
+    host.bytes_sent += connection.pushed_bytes;
+    host.connections[connection.slot.index] = none;
     if (connection.is_tracked) std::erase(tracked, index);
     const std::uint32_t generation = connection.generation + 1;
     connection = Connection{};

@@ -51,13 +51,8 @@ std::uint32_t Core::State::find_carrier(std::uint32_t index, std::size_t size) {
     if (!target.queue.is_empty()) return none;
     std::uint32_t carrier = none;
     if (target.shards.empty()) {
-        // A message needs no lease of its own: it is gone from here at once. (What the pool has to
-        // do is due later by that, never sooner.)
-        Host& host = hosts[target.host];
-        const pool::SlotId idle = host.pool->use_idle(target.key, now());
-        if (idle == pool::SlotId{}) return none;
-        carrier = connection_of(host, idle);
-        connections[carrier].used_at = now();
+        carrier = find_idle(index);
+        if (carrier == none) return none;
     } else {
         const std::uint32_t shard = open_shard(target);
         if (shard == none) return none;
@@ -66,6 +61,25 @@ std::uint32_t Core::State::find_carrier(std::uint32_t index, std::size_t size) {
     if (has_room(connections[carrier], size)) return carrier;
     if (!target.shards.empty()) track(carrier);
     return none;
+}
+
+// A message needs no lease of its own: it is gone from here at once. (What the pool has to do is
+// due later by that, never sooner.)
+std::uint32_t Core::State::find_idle(std::uint32_t index) {
+    Target& target = targets[index];
+    Host& host = hosts[target.host];
+    if (target.carrier != none && target.carrier_at == now() &&
+        target.carrier_changes == host.changes)
+        return target.carrier;
+    const pool::SlotId idle = host.pool->use_idle(target.key, now());
+    if (idle == pool::SlotId{}) return none;
+    const std::uint32_t carrier = connection_of(host, idle);
+    connections[carrier].used_at = now();
+    // With fifo the next message goes over the next connection.
+    target.carrier = options.host.reuse_policy == pool::ReusePolicy::lifo ? carrier : none;
+    target.carrier_at = now();
+    target.carrier_changes = host.changes;
+    return carrier;
 }
 
 Outcome Core::State::enqueue(std::uint32_t index,
@@ -119,10 +133,8 @@ SendOutcome Core::State::push(Connection& connection, ws::Opcode opcode, ByteVie
 bool Core::State::hand_over(Connection& connection, ws::Opcode opcode, ByteView payload) {
     if (engine.send(connection.session, opcode, payload) != session::SendOutcome::queued)
         return false;
-    Host& host = host_of_target(connection.target);
     ++connection.pushed;
-    ++host.messages_sent;
-    host.bytes_sent += payload.size();
+    connection.pushed_bytes += payload.size();
     note_used(connection);
     return true;
 }
@@ -142,7 +154,7 @@ void Core::State::push_tracked(std::uint32_t index,
         return;
     }
     connection.sends.push_back({tag, connection.pushed});
-    track(index);
+    if (!connection.is_tracked) track(index);
 }
 
 void Core::State::track(std::uint32_t index) {
@@ -180,7 +192,9 @@ void Core::State::settle_sends() {
         const auto unsent = engine.unsent_messages(connection.session);
         if (!unsent) continue;  // what was not sent is told when it is gone
         note_sent(connection, connection.pushed - *unsent);
-        if (connection.state == Connection::State::open) flush(connection.target, index);
+        // Who carries a line holds it.
+        if (connection.state == Connection::State::open && !connection.holders.is_empty())
+            flush(connection.target, index);
         if (connection.sends.size() > 0) track(index);
     }
     if (tracked.empty()) {
@@ -217,7 +231,9 @@ void Core::State::flush(std::uint32_t index, std::uint32_t connection_index) {
 // ---- the carrier
 
 void Core::State::note_used(Connection& connection) {
-    if (connection.used_at == now()) return;
+    // Whoever gives it back tells it by that; only preemption asks before.
+    if (connection.used_at == now() || (!connection.holders.is_empty() && !options.host.shares))
+        return;
     connection.used_at = now();
     host_of_target(connection.target).pool->note_used(connection.slot, now());
 }

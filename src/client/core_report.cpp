@@ -15,8 +15,13 @@ CoreStats Core::State::stats() const {
         out.last_connect_error = host.connect_error;
         out.reconnects = host.reconnects;
         out.messages_sent = host.messages_sent;
-        out.messages_received = host.messages_received;
         out.bytes_sent = host.bytes_sent;
+        for (const std::uint32_t connection : host.connections) {
+            if (connection == none) continue;
+            out.messages_sent += connections[connection].pushed;
+            out.bytes_sent += connections[connection].pushed_bytes;
+        }
+        out.messages_received = host.messages_received;
         out.bytes_received = host.bytes_received;
         out.queued_messages = host.queued_messages;
         out.queued_bytes = host.queued_bytes;

@@ -87,10 +87,11 @@ struct Connection {
     std::uint32_t stagger_position = UINT32_MAX;
     session::SessionId session;  // open, closing
     std::string subprotocol;
-    pool::IndexList holders;   // calls that are leased
-    Instant used_at{};         // the pool knows
-    std::uint64_t pushed = 0;  // messages given to the session
-    Fifo<Message> sends;       // of send_once(), not taken by the kernel yet
+    pool::IndexList holders;         // calls that are leased
+    Instant used_at{};               // the pool knows
+    std::uint64_t pushed = 0;        // messages given to the session
+    std::uint64_t pushed_bytes = 0;  // of payloads
+    Fifo<Message> sends;             // of send_once(), not taken by the kernel yet
 };
 
 struct Target {
@@ -107,6 +108,11 @@ struct Target {
     Instant used_at{};
     pool::IndexList queue;  // messages, oldest first
     std::uint32_t courier = none;
+    // The idle connection that carried the last message: the next one's too, in the same turn and
+    // while the pool is as it was.
+    std::uint32_t carrier = none;
+    Instant carrier_at{};
+    std::uint64_t carrier_changes = 0;
     std::vector<std::uint32_t> shards;  // calls, oldest first
     bool is_plain = false;              // found by its URL alone
     bool is_down = false;               // the carrier of the queue rests because connects fail
@@ -129,8 +135,10 @@ struct Host {
     std::vector<std::uint32_t> targets;      // by key
     std::vector<std::uint32_t> connections;  // by slot
     std::uint64_t reconnects = 0;
+    // Sent: by connections that are gone.
     std::uint64_t messages_sent = 0, messages_received = 0;
     std::uint64_t bytes_sent = 0, bytes_received = 0;
+    std::uint64_t changes = 0;  // how often its pool may have changed
     std::uint64_t dropped_messages = 0;
     std::uint32_t queued_messages = 0;
     std::size_t queued_bytes = 0;
@@ -147,6 +155,7 @@ struct Core::State {
     [[nodiscard]] Instant next_deadline() const;
     void refresh_deadlines();
     void run_timers();
+    [[nodiscard]] Instant next_timer() const;
     bool deliver(CoreEvent& event);
     void deliver_sent(CoreEvent& event);
     void on_engine_event(const session::Event& event);
@@ -203,6 +212,7 @@ struct Core::State {
                                 ws::Opcode opcode,
                                 ByteView payload,
                                 std::uint64_t tag);
+    [[nodiscard]] std::uint32_t find_idle(std::uint32_t target);
     // The connection that may take a message of so many bytes now; none: it has to wait.
     [[nodiscard]] std::uint32_t find_carrier(std::uint32_t target, std::size_t size);
     [[nodiscard]] Outcome enqueue(std::uint32_t target,

@@ -61,8 +61,9 @@ TEST(PrometheusText, AnyNameOfAPoolStaysWithinItsLabel) {
 TEST(PrometheusText, KeepsTheFormat) {
     for (const Stats& stats : {two_hosts(), Stats()}) {
         std::istringstream lines(prometheus_text(stats));
-        const std::regex sample(
-            R"re((wspool_pool_[a-z_]+)(\{host="([^"\\]|\\.)*"(,[a-z]+="[a-z0-9._]+")?\})? [0-9.e+-]+)re");
+        const std::regex sample(R"re((wspool_pool_[a-z_]+))re"
+                                R"re((\{host="([^"\\]|\\.)*"(,[a-z]+="[a-z0-9._]+")?\})?)re"
+                                R"re( [0-9.e+-]+)re");
         std::set<std::string> families;
         std::string family;
         std::string type;

@@ -3,6 +3,16 @@
 #include <algorithm>
 
 namespace wspool::hub {
+namespace {
+
+constexpr std::array<std::array<char, 2>, 256> hex_pairs = [] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t i = 0; i < 256; ++i) pairs[i] = {digits[i >> 4], digits[i & 15]};
+    return pairs;
+}();
+
+}  // namespace
 
 ClientId ClientId::named(std::string_view name) {
     ClientId id;
@@ -21,12 +31,10 @@ ClientId ClientId::anonymous(Entropy& entropy) {
 
 std::string_view ClientId::text(TextBuffer& buffer) const {
     if (name_) return {name_.get(), size_};
-    static constexpr char digits[] = "0123456789abcdef";
     static constexpr std::string_view prefix = "anon_";
     char* out = std::copy(prefix.begin(), prefix.end(), buffer.data());
     for (const std::byte bits : bits_) {
-        *out++ = digits[std::to_integer<unsigned>(bits >> 4)];
-        *out++ = digits[std::to_integer<unsigned>(bits & std::byte{15})];
+        out = std::copy_n(hex_pairs[std::to_integer<std::size_t>(bits)].data(), 2, out);
     }
     return {buffer.data(), buffer.size()};
 }

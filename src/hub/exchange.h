@@ -57,7 +57,7 @@ struct Delivery {
     std::span<const Member> members{};
     std::uint32_t excluded = UINT32_MAX;  // the member that sent it is skipped; else no member's
     ByteView payload{};
-    std::string_view sender_id{};  // empty: nobody's (the control process)
+    std::string_view sender_id{};  // of a direct; empty: nobody's (the control process)
 };
 
 // A message that a member missed.

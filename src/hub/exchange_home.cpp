@@ -45,8 +45,7 @@ void Exchange::State::keep_message(const Passing& passing,
                                    const SequencedMessage& at,
                                    Instant now) {
     Name& name = names[at.name];
-    const HistoryRule* rule = rule_of(name);
-    if ((rule != nullptr && rule->messages > 0) || at.s > home.stable) {
+    if (keeps(name) || at.s > home.stable) {
         push_message(at.name,
                      {.s = at.s,
                       .offset = at.position.offset,

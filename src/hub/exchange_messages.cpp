@@ -17,6 +17,11 @@ const HistoryRule* Exchange::State::rule_of(const Name& name) const {
     return name.rule < options.history.size() ? &options.history[name.rule] : nullptr;
 }
 
+bool Exchange::State::keeps(const Name& name) const {
+    const HistoryRule* rule = rule_of(name);
+    return rule != nullptr && rule->messages > 0;
+}
+
 std::uint64_t Exchange::State::stable_of(const Name& name) const {
     return is_mine(name) ? home.stable : upstreams[name.home].stable;
 }
@@ -62,8 +67,7 @@ void Exchange::State::trim(std::uint32_t index, Instant now) {
 // A message was added: to the end of those with history, and within the bounds.
 void Exchange::State::touch_history(std::uint32_t index, Instant now) {
     Name& name = names[index];
-    const HistoryRule* rule = rule_of(name);
-    if (rule == nullptr || rule->messages == 0 || !name.has_messages()) return;
+    if (!keeps(name) || !name.has_messages()) return;
     auto& list = histories[name.rule];
     name.published = now;
     if (list.back() != index || !name.history.is_linked) {

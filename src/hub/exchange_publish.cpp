@@ -70,19 +70,22 @@ PublishAnswer Exchange::State::publish_here(const PublishRequest& request,
                                             Instant now) {
     using Outcome = PublishAnswer::Outcome;
     Upstream& upstream = own();
+    std::uint32_t index = IndexTable::none;
+    if (kind == wire::Kind::broadcast) {
+        index = find_or_make(wire::Space::group, request.name, hash, now);
+    }
+    // Writing out an anonymous id costs more than all the rest, where nobody will look at it.
+    const bool needs_id = index == IndexTable::none || home.peer_count > 0 || keeps(names[index]);
     const Passing passing{.kind = kind,
                           .name = request.name,
-                          .sender_id = sender_id_of(request.sender),
+                          .sender_id = needs_id ? sender_id_of(request.sender) : std::string_view(),
                           .payload = request.payload,
                           .session = number_of(request.sender),
                           .origin = {options.incarnation, 0},
                           .publisher = self};
     const std::size_t charge = charge_of(request.name, passing.sender_id, request.payload.size());
     if (charge > options.window_bytes) return {Outcome::refused, wire::Refusal::too_big, {}, {}};
-    std::uint32_t index = IndexTable::none;
-    if (kind == wire::Kind::broadcast) {
-        index = find_or_make(wire::Space::group, request.name, hash, now);
-    } else {
+    if (kind != wire::Kind::broadcast) {
         if (!has_target(request.name)) {
             return {Outcome::refused, wire::Refusal::unknown_target, {}, {}};
         }

@@ -126,7 +126,7 @@ struct Home {
     bool is_held = false;      // R29: S waits for the opening
     std::size_t peer_count = 0;
     Instant opened_at{};
-    std::uint64_t opening = 0;  // the last s given to what the merge found
+    std::uint64_t opening = 0;           // the last s given to what the merge found
     std::deque<LogEntry> log;            // above S, whoever published
     std::vector<std::uint32_t> waiting;  // names with joins or registers that wait for S
     std::vector<Announcement> announcements;
@@ -222,6 +222,7 @@ struct Exchange::State {
     void touch_history(std::uint32_t index, Instant now);
     void bound_history();
     [[nodiscard]] const HistoryRule* rule_of(const Name& name) const;
+    [[nodiscard]] bool keeps(const Name& name) const;  // a history
     void expire_history(Instant now);
     [[nodiscard]] std::uint64_t stable_of(const Name& name) const;
     [[nodiscard]] wire::Entry entry_at(const Name& name, std::size_t i) const;

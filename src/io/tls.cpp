@@ -1,5 +1,6 @@
 #include "io/tls.h"
 
+#include "io/tls_conversation.h"
 #include "io/tls_sentence.h"
 
 #include <openssl/err.h>
@@ -17,7 +18,7 @@ Result<TlsContext> make_context(const SSL_METHOD* method) {
     SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     // An idle stream holds no record buffers: 34 KiB less each.
     SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
-    // Tickets carry what a session needs; a cache would only grow beside them.
+    // Tickets carry what a server needs; a cache would only grow beside them.
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     return context;
 }
@@ -58,6 +59,8 @@ Result<TlsClient> TlsClient::make(const TlsClientOptions& options) {
     }
     auto context = make_context(TLS_client_method());
     if (!context) return tl::unexpected(context.error());
+    if (!TlsConversation::keep_sessions(context->get()))
+        return fail("OpenSSL gives no TLS context: " + take_tls_reason());
     const bool verifies = !options.insecure_accept_any_certificate;
     if (verifies && options.ca_file.empty()) {
         if (SSL_CTX_set_default_verify_paths(context->get()) != 1) {

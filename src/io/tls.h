@@ -6,7 +6,8 @@
 // there is no renegotiation and no compression.
 //
 // Ownership: a stream keeps alive what it needs, so these may go once connect() or listen() has
-// returned. They are not changed after make(), and may be shared by loops of several threads.
+// returned. A TlsServer is not changed after make(), and may be shared by loops of several threads;
+// a TlsClient keeps sessions (io/tls_sessions.h), and is used by one thread.
 #pragma once
 
 #include "base/result.h"

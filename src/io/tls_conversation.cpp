@@ -1,6 +1,7 @@
 #include "io/tls_conversation.h"
 
 #include "base/assert.h"
+#include "io/tls_sessions.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -114,6 +115,9 @@ Result<std::unique_ptr<TlsConversation>> TlsConversation::connect(const TlsClien
         }
     }
     if (client.verifies()) SSL_set_verify(ssl, SSL_VERIFY_PEER, &check_certificate);
+    // Whoever it was verified for then is who it is verified for now.
+    if (const TlsSession session = TlsSessions::of(client.context())->take(name))
+        SSL_set_session(ssl, session.get());
     SSL_set_connect_state(ssl);
     made->shake_hands();
     return made;
@@ -126,6 +130,19 @@ Result<std::unique_ptr<TlsConversation>> TlsConversation::accept(ssl_ctx_st* con
     SSL_set_verify(ssl, SSL_get_verify_mode(ssl), &check_certificate);
     SSL_set_accept_state(ssl);
     return made;
+}
+
+bool TlsConversation::keep_sessions(ssl_ctx_st* context) {
+    if (!TlsSessions::attach(context)) return false;
+    SSL_CTX_sess_set_new_cb(context, &on_session);
+    return true;
+}
+
+// 1: the session is ours.
+int TlsConversation::on_session(ssl_st* ssl, ssl_session_st* session) {
+    const auto* self = static_cast<TlsConversation*>(SSL_get_ex_data(ssl, 0));
+    TlsSessions::of(SSL_get_SSL_CTX(ssl))->put(self->server_name_, TlsSession(session));
+    return 1;
 }
 
 void TlsConversation::change_state(TlsState state, std::string sentence) {

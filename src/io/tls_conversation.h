@@ -28,6 +28,7 @@
 #include <string>
 
 struct bio_st;
+struct ssl_session_st;
 struct ssl_st;
 struct x509_store_ctx_st;
 
@@ -46,6 +47,9 @@ class TlsConversation {
     [[nodiscard]] static Result<std::unique_ptr<TlsConversation>> connect(
         const TlsClient& client, const std::string& server_name);
     [[nodiscard]] static Result<std::unique_ptr<TlsConversation>> accept(ssl_ctx_st* context);
+    // Conversations of a client's context resume each other's sessions from now on
+    // (io/tls_sessions.h). False: no memory.
+    [[nodiscard]] static bool keep_sessions(ssl_ctx_st* context);
     ~TlsConversation();
     TlsConversation(const TlsConversation&) = delete;
     TlsConversation& operator=(const TlsConversation&) = delete;
@@ -93,6 +97,7 @@ class TlsConversation {
                                   std::size_t size,
                                   ssl_st* ssl,
                                   void* self);
+    static int on_session(ssl_st* ssl, ssl_session_st* session);
     static int check_certificate(int is_good, x509_store_ctx_st* context);
 
     std::unique_ptr<ssl_st, SslDeleter> ssl_;

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "io/loop_driver.h"
+#include "io/tls_conversation.h"
 #include "io/tls_test_certificates.h"
 #include "io/tls_test_peer.h"
 
@@ -473,6 +474,63 @@ TEST_P(TlsLoopTest, MuchGoesBothWaysAtOnceThroughFullBuffers) {
     EXPECT_TRUE(pair.client->received == text && pair.server->received == text);
     EXPECT_GT(pair.client->short_sends + pair.server->short_sends, 0u);
     EXPECT_LE(pair.client->receive_largest, receive_max);
+}
+
+// A client that asks for new keys, each of which is answered, and reads nothing.
+TEST_P(TlsLoopTest, APeerThatAsksWithoutTakingTheAnswersFailsAtTheBound) {
+    TlsTestPeer peer = TlsTestPeer::client(TLS1_3_VERSION);
+    const Pair pair = raw_client();
+    ASSERT_TRUE(secure(peer, pair));
+    loop_->pause(pair.client->id);
+    // The kernel's buffers are filled first: answers go behind this.
+    driver_->write(*pair.server, std::string(8 * 1024 * 1024, 'x'));
+    std::size_t asked = 0;
+    const bool has_failed = driver_->until([&] {
+        for (unsigned i = 0; i < TlsConversation::key_updates_max / 2; ++i, ++asked) {
+            SSL_key_update(peer.ssl(), SSL_KEY_UPDATE_REQUESTED);
+            SSL_do_handshake(peer.ssl());
+        }
+        peer.take_output(*pair.client);
+        return !pair.server->failures.empty();
+    });
+    ASSERT_TRUE(has_failed);
+    EXPECT_EQ(pair.server->failure_text, "the peer asks for more of TLS than it takes");
+    // An answer has 27 bytes: far more than one send's worth was kept for it until then.
+    EXPECT_GT(asked * 27, std::size_t{64} * 1024);
+}
+
+// ---- sessions
+
+TEST_P(TlsLoopTest, AClientThatComesBackResumesItsSessionWithTheSameName) {
+    const TlsServer server = make_server({});  // sends tickets
+    listen(server);
+    const TlsClient client = make_client({});
+    driver_->connect_options = {&client, "localhost"};
+    const auto resumed = [&] { return SSL_CTX_sess_hits(client.context()); };
+    ASSERT_TRUE(echoes(driver_->pair()));
+    EXPECT_EQ(resumed(), 0);
+    ASSERT_TRUE(echoes(driver_->pair()));
+    EXPECT_EQ(resumed(), 1);
+    // Another name, which is verified for itself.
+    driver_->connect_options.server_name = "127.0.0.1";
+    ASSERT_TRUE(echoes(driver_->pair()));
+    EXPECT_EQ(resumed(), 1);
+    // Another client's are nobody else's.
+    const TlsClient other = make_client({});
+    driver_->connect_options = {&other, "localhost"};
+    ASSERT_TRUE(echoes(driver_->pair()));
+    EXPECT_EQ(SSL_CTX_sess_hits(other.context()), 0);
+}
+
+TEST_P(TlsLoopTest, AServerThatForgotASessionIsVerifiedAnew) {
+    const TlsServer server = make_server({});  // sends tickets
+    listen(server);
+    const TlsClient client = make_client({});
+    driver_->connect_options = {&client, "localhost"};
+    ASSERT_TRUE(echoes(driver_->pair()));
+    // It has another certificate, which is not for this name.
+    EXPECT_EQ(failure({"DNS:a.example"}, client),
+              "the server's certificate is for \"a.example\", not for \"localhost\"");
 }
 
 TEST_P(TlsLoopTest, AFailedConnectStillSaysWhyTheKernelRefused) {

@@ -225,9 +225,10 @@ SlotId Pool::use_idle(KeyId id, Instant now) {
     Slot& slot = state.slots[index];
     if (state.needs_validation(slot)) return {};
     slot.last_use = state.now;
-    if (slot.since == state.now && key.idle.back() == index) return state.id_of(index);
     // As if it had been lent and given back: it is idle since now.
     slot.since = state.now;
+    if (key.idle.back() == index && state.list(SlotState::idle).back() == index)
+        return state.id_of(index);
     state.list(SlotState::idle).remove(state.slot_links(), index);
     state.list(SlotState::idle).push_back(state.slot_links(), index);
     key.idle.remove(state.idle_links(), index);

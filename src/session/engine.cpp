@@ -398,6 +398,11 @@ bool Engine::is_open(SessionId id) const {
     return session != nullptr && session->phase == Phase::open;
 }
 
+bool Engine::is_paused(SessionId id) const {
+    const Session* session = state_->find(id);
+    return session != nullptr && session->is_paused;
+}
+
 std::size_t Engine::session_count() const {
     return state_->pool.used();
 }
@@ -427,7 +432,10 @@ void Engine::check_invariants() const {
         WSPOOL_ASSERT(session.phase != Phase::released || session.outbox == nullptr);
         WSPOOL_ASSERT(session.phase != Phase::released || !session.timer.is_linked());
         WSPOOL_ASSERT(session.phase == Phase::released || session.timer.is_linked());
-        WSPOOL_ASSERT(!session.is_paused || (session.phase == Phase::open && session.extra));
+        // Open ones by the caller's wish, judged ones while they are deferred.
+        WSPOOL_ASSERT(!session.is_paused || session.extra);
+        WSPOOL_ASSERT(!session.is_paused || session.phase == Phase::open ||
+                      session.phase == Phase::judging);
         if (session.outbox == nullptr) continue;
         session.outbox->check_invariants();
         WSPOOL_ASSERT(!session.outbox->empty());

@@ -204,6 +204,7 @@ class Engine {
     // messages stand still; a close() reads on.
     void pause(SessionId session);
     void resume(SessionId session);
+    [[nodiscard]] bool is_paused(SessionId session) const;
 
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state

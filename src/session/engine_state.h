@@ -229,7 +229,7 @@ struct Engine::State {
     TimerWheel<NodeOf> wheel;
     Tick tick = 0;
     std::vector<std::pair<std::uint64_t, io::StreamId>> watches;  // by tag
-    bool has_chores = false;  // timers to be run, or `unread`
+    bool has_chores = false;                                      // timers to be run, or `unread`
     Prng jitter;
 
     ws::Codec codec;

@@ -188,6 +188,10 @@ void Worker::State::check(Client& client, std::uint64_t question) {
         deactivate(client);
         return;
     }
+    if (engine.is_paused(client.session)) {  // its pong could not be read: it counts as alive
+        exchange.held(to_hub(client.session), question);
+        return;
+    }
     for (Check& pending : checks) {
         if (pending.session != client.session) continue;
         pending.question = question;  // the home asks anew, and counts the last question only

@@ -7,7 +7,7 @@ import json
 import re
 import signal
 
-from gateway import Gateway
+from gateway import WORKERS, Gateway
 from peer import Peer
 from raw_client import RawClient
 
@@ -36,7 +36,7 @@ class Contract:
     def setUpClass(cls):
         cls.peer = Peer(cls.program)
         cls.addClassCleanup(cls.peer.stop)
-        cls.gateway = Gateway("--echo")
+        cls.gateway = Gateway("--echo", workers=WORKERS)
         cls.addClassCleanup(cls.gateway.stop)
 
     def open(self, target="/", gateway=None, **options):
@@ -119,11 +119,14 @@ class ClientContract(Contract):
         for offset in (1, 2, 3):
             told = self.ack(client, type="broadcast", group=group, payload=0, id="n")
             self.assertRegex(told, rf'^{{"type":"ack","id":"n","epoch":"{epoch}","offset":{offset}}}$')
-        rejoined = self.ack(self.open(), type="join", group=group, id=2,
+        returning = self.open()
+        rejoined = self.ack(returning, type="join", group=group, id=2,
                             since={"epoch": match.group(1), "offset": 1})
         self.assertRegex(
             rejoined,
-            rf'^{{"type":"ack","id":2,"group":"{group}","epoch":"{epoch}","offset":3,"recovered":false}}$')
+            rf'^{{"type":"ack","id":2,"group":"{group}","epoch":"{epoch}","offset":1,"recovered":true}}$')
+        for _ in (2, 3):  # the messages behind that offset follow the ack
+            self.assertEqual(returning.read_text(), f'{{"type":"broadcast","group":"{group}","payload":0}}')
 
     def test_a_member_that_asked_for_offsets_is_told_them_last(self):
         group = self.group()

@@ -13,6 +13,7 @@ from waiting import PATIENCE, Lines
 
 BINARY = os.environ.get("WSPOOL_BINARY", "build/release/wspool")
 IO = os.environ.get("WSPOOL_TEST_IO", "epoll")
+WORKERS = int(os.environ.get("WSPOOL_TEST_WORKERS", "1"))
 
 FIGURE = re.compile(r'(wspool_[a-z_]+(?:\{[^}]*\})?)"?[=:](\d+)')
 
@@ -169,6 +170,11 @@ class Gateway:
             self.abandon()
 
     # ---- the processes
+
+    def wait_draining(self, workers=1):
+        """Waits until each worker has heard of the drain and refuses newcomers."""
+        for index in range(workers):
+            self.log.wait(lambda line, index=index: f"worker {index} drains" in line)
 
     def children(self):
         """Process ids by the name that ps shows: "worker 0", "control"."""

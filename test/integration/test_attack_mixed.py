@@ -14,7 +14,8 @@ from raw_client import CLOSE, PING, TEXT, RawClient, close_payload, deflated, fr
 
 CLIENTS = 24
 CONNECTIONS = 60  # of each, one after the other
-CONFIG = {
+HISTORY = 256 << 10  # what broadcasts may leave behind, by its own bound
+CONFIG = {"history.total": "256KiB",
     "limits.outbox": "128KiB", "limits.send_buffer": "32KiB", "limits.write_timeout": "300ms",
     "limits.close_timeout": "200ms", "limits.frame_timeout": "300ms", "limits.message_timeout": "400ms",
     "limits.bad_messages": 3,
@@ -100,7 +101,7 @@ class Mixed(AttackTest):
 
         with self.bystander("--echo", config=CONFIG) as gateway:
             witness = RawClient.open(gateway)
-            with self.bounded_memory(gateway, CLIENTS * (ATTACKER_MEMORY + (128 << 10))):
+            with self.bounded_memory(gateway, HISTORY + CLIENTS * (ATTACKER_MEMORY + (128 << 10))):
                 threads = [threading.Thread(target=live, args=(gateway, number)) for number in range(CLIENTS)]
                 for thread in threads:
                     thread.start()

@@ -203,7 +203,7 @@ class Signals(unittest.TestCase):
             clients = [RawClient.open(gateway) for _ in range(3)]
             waiting = RawClient(gateway)
             gateway.signal(signal.SIGTERM)
-            gateway.log.wait(lambda line: "drain" in line)
+            gateway.wait_draining()
             waiting.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             waiting.expect_refusal(503)
             refused = RawClient(gateway)

@@ -212,7 +212,7 @@ class Endings(unittest.TestCase):
                 clients.append(RawClient.open(gateway))
                 eventually(lambda: sum(api.connections()) == len(clients), "it is counted")
             gateway.signal(signal.SIGTERM)
-            gateway.log.wait(lambda line: "draining" in line)
+            gateway.wait_draining(2)
             for _ in range(40):
                 client = RawClient(gateway)
                 client.send(upgrade_request())

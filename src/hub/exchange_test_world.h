@@ -36,6 +36,9 @@ struct WorldOptions {
     std::uint32_t history = 8;
     std::uint32_t window_records = 6;
     bool freezes = true;
+    double lag = 0.2;               // part of the links that are read seldom
+    double second_death = 5;        // how much likelier the youngest home dies
+    std::size_t link_capacity = 0;  // records of a dead process that can still be read; 0: drawn
     Plant plant;
 };
 
@@ -68,6 +71,7 @@ class World {
         bool is_direct = false;
         bool is_answered = false;
         bool is_refused = false;
+        bool may_be_lost = false;  // poison
     };
     struct Stay {  // in a group
         Position position;
@@ -274,10 +278,18 @@ class World {
         }
         const std::string record = std::move(link.records.front());
         link.records.pop_front();
+        note_poison(as_bytes(record));
         const Result<void> result = node.exchange->on_record(from, as_bytes(record), now_);
         if (!result) fail_with("a record was refused: " + result.error().message);
         drain(index);
         return true;
+    }
+
+    // R32: what three homes have died over may be dropped, even if it was acknowledged before.
+    void note_poison(ByteView record) {
+        wire::AnnounceResend resend;
+        if (!wire::decode(record, resend) || resend.publish.attempt < 3) return;
+        messages_[number_of(resend.publish.payload)].may_be_lost = true;
     }
 
     // ------------------------------------------------------------------------------ the clients
@@ -592,8 +604,10 @@ class World {
         crash_chance_ = 0.001 * static_cast<double>(1 + below(8));
         static constexpr std::array<std::size_t, 4> capacities = {1, 3, 10, 1000};
         link_capacity_ = capacities[below(capacities.size())];
+        if (options_.link_capacity > 0) link_capacity_ = options_.link_capacity;
         is_lagging_.assign(options_.workers * options_.workers, false);
-        for (std::size_t i = 0; i < is_lagging_.size(); ++i) is_lagging_[i] = random_.chance(0.2);
+        for (std::size_t i = 0; i < is_lagging_.size(); ++i)
+            is_lagging_[i] = random_.chance(options_.lag);
         thaw_chance_ = random_.chance(0.5) ? 0.2 : 0.01;
         for (std::size_t& weight : weights_) weight = 1 + below(12);
         for (std::size_t& weight : client_weights_) weight = 1 + below(10);
@@ -628,8 +642,9 @@ class World {
             return;
         }
         // Two deaths in a row are where old and new numbers meet (R29).
-        const bool is_latest = index == latest_ && openings > 0;
-        if (crashes_left_ > 0 && random_.chance(is_latest ? crash_chance_ * 5 : crash_chance_)) {
+        const bool is_latest = index == latest_ && openings > 0 && node.exchange->is_open();
+        const double chance = is_latest ? crash_chance_ * options_.second_death : crash_chance_;
+        if (crashes_left_ > 0 && random_.chance(chance)) {
             --crashes_left_;
             crash(index);
             return;
@@ -807,7 +822,7 @@ class World {
         for (std::size_t number = 0; number < messages_.size(); ++number) {
             const Message& message = messages_[number];
             if (lives(message) && !message.is_answered) fail_with("R8: a publish without answer");
-            if (!message.is_direct || !lives(message) || message.is_refused) continue;
+            if (!message.is_direct || !is_owed(message)) continue;
             for (const Connection& connection : connections_) {
                 if (connection.life != Life::open || connection.id != message.name) continue;
                 if (connection.from > number) continue;
@@ -819,6 +834,10 @@ class World {
         check_positions();
     }
 
+    [[nodiscard]] bool is_owed(const Message& message) const {
+        return lives(message) && !message.is_refused && !message.may_be_lost;
+    }
+
     [[nodiscard]] bool lives(const Message& message) const {
         return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
             return node.incarnation == message.node;
@@ -828,8 +847,8 @@ class World {
     void check_stay(std::size_t connection, const std::string& group, const Stay& stay) {
         for (std::size_t number = stay.from; number < next_message(); ++number) {
             const Message& message = messages_[number];
-            if (message.is_direct || message.name != group || message.is_refused) continue;
-            if (message.sender == connection || !lives(message)) continue;
+            if (message.is_direct || message.name != group || !is_owed(message)) continue;
+            if (message.sender == connection) continue;
             if (connections_[message.sender].id == connections_[connection].id) continue;
             if (stay.got.count(number) == 0) {
                 fail_with("message " + std::to_string(number) + " to " + group +
