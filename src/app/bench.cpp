@@ -54,7 +54,9 @@ int prepare(BenchContext& context) {
     const auto limit = io::raise_descriptor_limit();
     const bool is_fanout = args.kind == BenchKind::fanout;
     const std::uint64_t wanted = is_fanout ? args.members + args.publishers : args.connections;
-    if (limit && wanted + 64 > limit->now) {
+    // The connections of `idle` are spread over processes.
+    const bool is_one_process = args.kind != BenchKind::idle;
+    if (limit && is_one_process && wanted + 64 > limit->now) {
         return refuse(
             fmt::format(
                 "{} connections need more than the {} files that this process may open; ask "
@@ -145,8 +147,9 @@ Result<void> LoadThread::open_all(std::uint64_t first,
     while (opened_ - opened_before < count) {
         while (started < count && started - (opened_ - opened_before) < handshakes_at_a_time) {
             const std::uint64_t number = first + started;
-            const auto destination =
+            auto destination =
                 make_destination(targets[number % targets.size()], number, with_client_ids);
+            destination.source = source_of(number);
             if (const auto peer = driver_->connect(destination); !peer)
                 return tl::unexpected(peer.error());
             ++started;

@@ -55,6 +55,8 @@ class LoadThread : public DriverHandler {
 
   protected:
     [[nodiscard]] Driver& driver() { return *driver_; }
+    // Where connection `number` comes from; none: the kernel chooses.
+    [[nodiscard]] virtual std::optional<io::Address> source_of(std::uint64_t) const { return {}; }
     [[nodiscard]] Entropy& entropy() { return entropy_; }
     void fail_with(std::string why) {
         if (failure_.empty()) failure_ = std::move(why);

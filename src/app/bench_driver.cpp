@@ -54,7 +54,9 @@ Result<void> Driver::reconnect(PeerIndex index, const Destination& destination) 
     handshake->request.offer_deflate = false;
     auto request = ws::make_upgrade_request(handshake->request);
     if (!request) return tl::unexpected(request.error());
-    const auto stream = loop_.connect(destination.address, index);
+    io::ConnectOptions options;
+    options.source = destination.source;
+    const auto stream = loop_.connect(destination.address, index, options);
     if (!stream) return tl::unexpected(stream.error());
     const bool was_marked = peer.is_marked;  // still in the list
     peer = Peer{};

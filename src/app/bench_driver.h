@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,8 +38,9 @@ class DriverHandler {
 
 struct Destination {
     io::Address address;
-    std::string host;    // Host header
-    std::string target;  // with client id and all
+    std::string host;                                  // Host header
+    std::string target;                                // with client id and all
+    std::optional<io::Address> source = std::nullopt;  // to connect from
 };
 
 class Driver {

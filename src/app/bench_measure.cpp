@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -55,6 +57,34 @@ Result<std::uint64_t> read_anonymous_memory(std::span<const std::uint64_t> pids)
         bytes += kib * 1024;
     }
     return bytes;
+}
+
+std::vector<std::uint64_t> with_children(std::span<const std::uint64_t> pids) {
+    std::vector<std::uint64_t> all;
+    for (const std::uint64_t pid : pids) {
+        all.push_back(pid);
+        std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", pid));
+        for (std::uint64_t child = 0; children >> child;) all.push_back(child);
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+}
+
+std::optional<std::uint64_t> count_descriptors(std::uint64_t pid) {
+    std::error_code error;
+    std::filesystem::directory_iterator files(fmt::format("/proc/{}/fd", pid), error);
+    if (error) return std::nullopt;
+    std::uint64_t count = 0;
+    for (; files != std::filesystem::directory_iterator(); files.increment(error)) ++count;
+    return count;
+}
+
+std::string read_process_title(std::uint64_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/cmdline", pid));
+    std::string title;
+    std::getline(file, title, '\0');
+    return title;
 }
 
 }  // namespace wspool::app

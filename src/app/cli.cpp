@@ -316,6 +316,11 @@ void add_bench(CLI::App& app, BenchArgs& args, std::optional<BenchKind>& kind) {
     CLI::App* idle =
         add("idle", BenchKind::idle, "Open connections, hold them, report their memory");
     add_count(*idle, "--connections", args.connections, 1, "Connections");
+    add_count(*idle,
+              "--processes",
+              args.processes,
+              0,
+              "Load processes; 0: as many as the limit of open files asks for");
 
     CLI::App* connect =
         add("connect", BenchKind::connect, "Connect, upgrade, close, again and again");

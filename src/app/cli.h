@@ -66,6 +66,7 @@ struct BenchArgs {
     std::uint64_t members = 1000;
     std::uint64_t publishers = 1;
     std::uint64_t threads = 1;
+    std::uint64_t processes = 0;  // idle; 0: as many as the limit of open files asks for
     Duration duration = std::chrono::seconds(5);
     Duration warmup = std::chrono::seconds(1);
     Duration connect_timeout = std::chrono::seconds(30);  // for all connections together

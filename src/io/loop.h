@@ -38,6 +38,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -108,6 +109,7 @@ struct ListenOptions {
 struct ConnectOptions {
     const TlsClient* tls = nullptr;  // the stream speaks TLS; needed only during the call
     std::string server_name;         // with `tls`: host name or numeric address to be verified
+    std::optional<Address> source = std::nullopt;  // to connect from; port 0: any
 };
 
 enum class CloseMode : std::uint8_t {

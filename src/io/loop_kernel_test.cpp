@@ -69,6 +69,25 @@ INSTANTIATE_TEST_SUITE_P(
         KernelLoop{"epoll", [] { return EpollLoop::make(std::chrono::microseconds(50)); }}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
+TEST_P(LoopOnKernel, ConnectsFromTheAddressItIsTold) {
+    ASSERT_TRUE(driver().listen(any_ipv4));
+    driver().connect_options.source = Address{Address::Family::ipv4, "127.0.0.7", 0};
+    const Pair pair = driver().pair();
+    const auto from = loop().peer_address(pair.server->id);
+    ASSERT_TRUE(from);
+    EXPECT_EQ(from->host, "127.0.0.7");
+    EXPECT_EQ(loop().local_address(pair.client->id)->port, from->port);
+}
+
+TEST_P(LoopOnKernel, CannotConnectFromAnAddressThatIsNotOurs) {
+    ASSERT_TRUE(driver().listen(any_ipv4));
+    ConnectOptions options;
+    options.source = Address{Address::Family::ipv4, "192.0.2.1", 0};
+    const auto stream = loop().connect(driver().listen_address, 1, options);
+    ASSERT_FALSE(stream);
+    EXPECT_NE(stream.error().message.find("cannot connect from 192.0.2.1"), std::string::npos);
+}
+
 class Pipe {
   public:
     Pipe() { EXPECT_EQ(::pipe2(ends_.data(), O_NONBLOCK | O_CLOEXEC), 0); }

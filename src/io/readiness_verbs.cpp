@@ -23,7 +23,7 @@ Result<StreamId> ReadinessLoop::connect(const Address& address,
                                         std::uint64_t owner,
                                         const ConnectOptions& options) {
     if (options.tls != nullptr) return refuse_tls();
-    auto begun = begin_connect(address);
+    auto begun = begin_connect(address, options.source);
     if (!begun) return tl::unexpected(begun.error());
     const int fd = begun->error != 0 ? -begun->error : begun->fd;
     const StreamId id = add(StreamKind::connecting, fd, owner);

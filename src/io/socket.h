@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace wspool::io {
@@ -34,7 +35,8 @@ struct Connecting {
 
 // Begins to connect. The error of the Result is about us (no descriptor); one about the peer is a
 // value.
-[[nodiscard]] Result<Connecting> begin_connect(const Address& address);
+[[nodiscard]] Result<Connecting> begin_connect(const Address& address,
+                                               const std::optional<Address>& source);
 
 [[nodiscard]] int open_stream_socket(const SocketAddress& address);
 bool set_socket_option(int fd, int level, int name, int value);

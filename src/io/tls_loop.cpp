@@ -187,10 +187,12 @@ void TlsLoop::add_listener(StreamId id, const TlsServer& server) {
 Result<StreamId> TlsLoop::connect(const Address& address,
                                   std::uint64_t owner,
                                   const ConnectOptions& options) {
-    if (options.tls == nullptr) return inner_->connect(address, owner, {});
+    if (options.tls == nullptr) return inner_->connect(address, owner, options);
     auto tls = TlsConversation::connect(*options.tls, options.server_name);
     if (!tls) return tl::unexpected(tls.error());
-    auto id = inner_->connect(address, owner, {});
+    ConnectOptions below;
+    below.source = options.source;
+    auto id = inner_->connect(address, owner, below);
     if (!id) return id;
     auto stream = std::make_unique<Stream>();
     stream->tls = std::move(*tls);

@@ -17,7 +17,7 @@ bool is_soon_after(Instant killed_at, Instant at) {
 
 }  // namespace
 
-Result<Deaths> Deaths::read(const std::string& file) {
+Result<Deaths> Deaths::read(std::string file) {
     std::ifstream input(file);
     if (!input.is_open()) return fail(file + " cannot be read: it is to tell when workers died");
     Deaths deaths;
@@ -27,7 +27,7 @@ Result<Deaths> Deaths::read(const std::string& file) {
         std::int64_t killed_at = 0, stopped_at = 0;
         words >> killed >> killed_at >> stopped >> stopped_at;
         if (killed != "killed" || killed_at == 0 || (!stopped.empty() && stopped_at == 0))
-            return fail(file + ": '" + line + "' is no line of it");
+            return fail(file.append(": '").append(line).append("' is no line of it"));
         const auto instant = [](std::int64_t time) { return Instant(Duration(time)); };
         deaths.add(instant(killed_at),
                    stopped.empty() ? std::nullopt : std::optional(instant(stopped_at)));

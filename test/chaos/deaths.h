@@ -22,7 +22,7 @@ namespace wspool::chaos {
 
 class Deaths {
   public:
-    [[nodiscard]] static Result<Deaths> read(const std::string& file);
+    [[nodiscard]] static Result<Deaths> read(std::string file);
 
     void add(Instant killed_at, std::optional<Instant> stopped_at) {
         deaths_.push_back({killed_at, stopped_at});

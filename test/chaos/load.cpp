@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <string_view>
 #include <vector>
@@ -107,7 +108,9 @@ std::string parse(int argc, char** argv, Arguments& arguments) {
 }
 
 nlohmann::ordered_json percentiles(const Histogram& histogram) {
-    const auto ms = [](std::uint64_t ns) { return static_cast<double>(ns / 1000) / 1000; };
+    const auto ms = [](std::uint64_t ns) {
+        return std::round(static_cast<double>(ns) / 1e3) / 1e3;
+    };
     return {{"count", histogram.count()},
             {"p50", ms(histogram.percentile(0.5))},
             {"p99", ms(histogram.percentile(0.99))},
@@ -152,8 +155,7 @@ void report(const Arguments& arguments, Crowd& crowd) {
         {"answer_ms", percentiles(figures.answer)},
         {"delivery_ms", percentiles(figures.delivery)},
         {"connect_ms", percentiles(figures.connect)},
-        {"longest_pause_ms",
-         static_cast<double>(figures.longest_pause / std::chrono::microseconds(1)) / 1000},
+        {"longest_pause_ms", static_cast<double>(figures.longest_pause.count()) / 1e6},
         {"violations", violations.counts()},
         {"sentences", violations.sentences()},
     };
