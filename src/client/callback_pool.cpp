@@ -178,8 +178,8 @@ CallbackPool::CallbackPool(const Options& options) : state_(std::make_shared<Sta
 }
 
 CallbackPool::~CallbackPool() {
-    State& state = *state_;
-    state.abandon(std::move(state_));
+    // A copy: handlers that are called at the end may still call the pool, which is there until then.
+    state_->abandon(state_);
 }
 
 Result<void> CallbackPool::run() {
