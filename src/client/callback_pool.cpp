@@ -178,7 +178,8 @@ CallbackPool::CallbackPool(const Options& options) : state_(std::make_shared<Sta
 }
 
 CallbackPool::~CallbackPool() {
-    // A copy: handlers that are called at the end may still call the pool, which is there until then.
+    // A copy: handlers that are called at the end may still call the pool, which is there until
+    // then.
     state_->abandon(state_);
 }
 
