@@ -22,7 +22,7 @@ void alone(benchmark::State& state) {
         (void)exchange.join({index, 1}, {.group = "market"}, {});
     }
     const std::string payload(64, 'x');
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         const hub::PublishAnswer answer =
             exchange.broadcast({"market", as_bytes(payload), {3, 1}, "1"}, {});
         benchmark::DoNotOptimize(answer.delivery.members.data());
@@ -75,7 +75,7 @@ void by_link(benchmark::State& state) {
     home.register_anonymous({3, 1});
     const std::string payload(64, 'x');
     const auto batch = static_cast<int>(state.range(0));
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         for (int i = 0; i < batch; ++i) {
             (void)home.broadcast({group, as_bytes(payload), {3, 1}, "1"}, {});
         }
