@@ -17,7 +17,8 @@ std::string delivered(const Wire& wire, MessageIndex message) {
 
 TEST(Wire, ReadsWhatItPublishes) {
     const Wire wire(64);
-    const Heard heard = wire.read(delivered(wire, 17));
+    const std::string text = delivered(wire, 17);
+    const Heard heard = wire.read(text);
     EXPECT_EQ(heard.kind, HeardKind::broadcast);
     EXPECT_EQ(heard.group, "g1");
     EXPECT_EQ(heard.message, 17u);
