@@ -239,6 +239,14 @@ Verdict Admission::request(const Request& request, Instant now) {
     return Verdict{.kind = Verdict::Kind::seated, .seat = seat};
 }
 
+SeatId Admission::try_seat(Priority priority, std::uint64_t tag, Instant now) {
+    advance(now);
+    const std::size_t c = index_of(priority);
+    if (is_closed_ || waiting_ > 0 || !admits(c)) return {};
+    ++totals_.seated_direct[c];
+    return take_seat(priority, tag);
+}
+
 Verdict Admission::wait_or_refuse(const Request& request) {
     const std::size_t c = index_of(request.priority);
     if (is_closed_) {

@@ -151,6 +151,9 @@ class Admission {
     Admission& operator=(const Admission&) = delete;
 
     [[nodiscard]] Verdict request(const Request& request, Instant now);
+    // The same where nobody waits and a seat may be had at once. A SeatId that names nothing: it is
+    // not so, and nothing was done.
+    [[nodiscard]] SeatId try_seat(Priority priority, std::uint64_t tag, Instant now);
     // The deadline of a request made now, by its class's wait_timeout.
     [[nodiscard]] Instant deadline_for(Priority priority, Instant now) const;
     void release(SeatId seat, Instant now);

@@ -120,18 +120,24 @@ Acquired Pool::State::acquire_shared(const AcquireRequest& request, bool& is_new
 }
 
 Acquired Pool::State::acquire_new(const AcquireRequest& request) {
-    const Verdict verdict = admission.request(
-        Request{
-            .priority = request.priority, .tag = next_place, .is_returning = request.is_returning},
-        now);
     const Key& key = key_of(request.key);
-    if (verdict.kind == Verdict::Kind::seated && key.waiting.is_empty() && !key.idle.is_empty()) {
-        const std::uint32_t slot = pick_idle(key);
-        // Who may not wait takes the risk that it is dead.
-        if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_)
-            return lease_now(slot, request, verdict.seat);
+    const bool has_idle = key.waiting.is_empty() && !key.idle.is_empty();
+    SeatId seat;
+    if (has_idle) seat = admission.try_seat(request.priority, next_place, now);
+    if (seat == SeatId{}) {
+        const Verdict verdict = admission.request(Request{.priority = request.priority,
+                                                          .tag = next_place,
+                                                          .is_returning = request.is_returning},
+                                                  now);
+        if (verdict.kind != Verdict::Kind::seated || !has_idle)
+            return wait_or_fail(request, verdict);
+        seat = verdict.seat;
     }
-    return wait_or_fail(request, verdict);
+    const std::uint32_t slot = pick_idle(key);
+    // Who may not wait takes the risk that it is dead.
+    if (!needs_validation(slots[slot]) || why_not_wait(request) != PoolError::count_)
+        return lease_now(slot, request, seat);
+    return wait_or_fail(request, Verdict{.kind = Verdict::Kind::seated, .seat = seat});
 }
 
 Acquired Pool::State::wait_or_fail(const AcquireRequest& request, const Verdict& verdict) {
