@@ -3,7 +3,6 @@
 #include "base/assert.h"
 #include "control/answers.h"
 #include "http/head.h"
-#include "io/descriptor.h"
 
 #include <algorithm>
 
@@ -38,14 +37,7 @@ void Control::flush_peers() {
 }
 
 void Control::read_peers() {
-    link::Event other;
-    bool is_other = false;
-    while (peers_.next(engine_.now(), other, is_other)) {
-        if (is_other && other.kind == link::EventKind::descriptor) {
-            static_cast<void>(io::Descriptor(other.fd));  // meant for a worker
-        }
-        take_actions();
-    }
+    while (peers_.next(engine_.now())) take_actions();
 }
 
 Result<io::Address> Control::listen_on(int fd) {

@@ -44,10 +44,6 @@ bool Exchange::is_open() const {
     return state_->home.phase == HomePhase::open;
 }
 
-bool Exchange::is_mine(wire::RecordType type) {
-    return type >= wire::RecordType::publish && type <= wire::RecordType::opened;
-}
-
 Result<void> Exchange::on_record(wire::Incarnation peer, ByteView record, Instant now) {
     const PeerSlot slot = state_->slot_of(peer);
     if (peer == 0 || slot == nobody) return {};  // of a link that is no more

@@ -1,21 +1,8 @@
 #include "link/peer_links.h"
 
-#include "wire/records.h"
-
 #include <algorithm>
 
 namespace wspool::link {
-namespace {
-
-// The link has checked the header.
-[[nodiscard]] wire::RecordType type_of(ByteView record) {
-    wire::Header header;
-    (void)wire::read_header(record, record.size(), header);
-    return header.type;
-}
-
-}  // namespace
-
 void PeerLinks::add(const PeerLink& peer, Instant now) {
     exchange_.add_peer(peer.incarnation, peer.index, peer.is_home, now);
     peers_.push_back(peer.incarnation);
@@ -38,27 +25,22 @@ void PeerLinks::flush() {
     links_.flush();
 }
 
-bool PeerLinks::next(Instant now, Event& other, bool& is_other) {
-    is_other = false;
-    if (!links_.next(other)) return false;
-    switch (other.kind) {
+bool PeerLinks::next(Instant now) {
+    Event event;
+    if (!links_.next(event)) return false;
+    switch (event.kind) {
         case EventKind::record:
-            if (!hub::Exchange::is_mine(type_of(other.bytes))) {
-                is_other = true;
-                return true;
-            }
             // Nonsense from a process of our own: whatever it is, it is no peer any more.
-            if (!exchange_.on_record(other.peer, other.bytes, now)) end(other.peer, now);
-            return true;
+            if (!exchange_.on_record(event.peer, event.bytes, now)) end(event.peer, now);
+            break;
         case EventKind::descriptor:
-            is_other = true;
-            return true;
+            if (event.fd >= 0) loop_.discard(event.fd);
+            break;
         case EventKind::ended:
-            end(other.peer, now);
-            is_other = true;
-            return true;
+            end(event.peer, now);
+            break;
     }
-    return false;
+    return true;
 }
 
 }  // namespace wspool::link

@@ -32,7 +32,7 @@ struct PeerLink {
 class PeerLinks {
   public:
     PeerLinks(io::Loop& loop, const LinkOptions& options, hub::Exchange& exchange)
-        : exchange_(exchange), links_(loop, options) {}
+        : loop_(loop), exchange_(exchange), links_(loop, options) {}
 
     // Take the exchange's actions afterwards.
     void add(const PeerLink& peer, Instant now);
@@ -40,16 +40,14 @@ class PeerLinks {
     [[nodiscard]] bool wants_turn() const { return links_.wants_turn(); }
     void on_short_send(const io::ShortSend& short_send) { links_.on_short_send(short_send); }
     void on_event(const io::Event& event) { links_.on_event(event); }
-    // Gives the exchange the next thing that a peer did; false: there was none. Records and
-    // descriptors that are not the exchange's come back in `other`, whose kind says which.
-    [[nodiscard]] bool next(Instant now, Event& other, bool& is_other);
-
-    [[nodiscard]] const Links& links() const { return links_; }
-    [[nodiscard]] Links& links() { return links_; }
+    // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
+    // closed: nobody passes any yet (R44).
+    [[nodiscard]] bool next(Instant now);
 
   private:
     void end(wire::Incarnation peer, Instant now);
 
+    io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
     std::vector<wire::Incarnation> peers_;

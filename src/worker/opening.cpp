@@ -66,11 +66,11 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse(event.session, 503, "Server at capacity.\n", RejectReason::capacity);
         return;
     }
-    subprotocol = select_subprotocol(event.upgrade->subprotocols);
+    const std::string_view subprotocol = select_subprotocol(event.upgrade->subprotocols);
     if (options.echo && is_echo_path(http::path_of(event.request->target))) {
         Client& client = begin(event.session);
         client.is_echo = true;
-        activate(client);
+        activate(client, subprotocol);
         return;
     }
     const std::optional<std::string> id = identify(event);
@@ -80,16 +80,15 @@ void Worker::State::on_opening(const session::Event& event) {
     const hub::Session session = to_hub(event.session);
     if (id->empty()) {
         exchange.register_anonymous(session);
-        activate(client);
+        activate(client, subprotocol);
         return;
     }
     if (exchange.register_id(session, *id, engine.now()) ==
         hub::Exchange::RegisterOutcome::granted) {
-        activate(client);
-        return;
+        activate(client, subprotocol);
+    } else {
+        engine.defer(event.session, subprotocol);
     }
-    run_actions();
-    if (client.state == ClientState::registering) engine.defer(event.session, subprotocol);
 }
 
 std::optional<std::string> Worker::State::identify(const session::Event& event) {
@@ -134,13 +133,14 @@ Client& Worker::State::begin(session::SessionId session) {
     clients.grow_to(session.index);
     Client& client = clients[session.index];
     deactivate(client);  // of an earlier session, if its end was not reported yet
+    run_actions();
     client = Client{};
     client.session = session;
     set_state(client, ClientState::registering);
     return client;
 }
 
-void Worker::State::activate(Client& client) {
+void Worker::State::activate(Client& client, std::string_view subprotocol) {
     if (is_draining) {  // it began while its id was being registered
         deactivate(client);
         refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);

@@ -50,7 +50,7 @@ void Worker::State::run(const hub::Action& action) {
             engine.resume(client->session);
             return;
         case ActionKind::granted:
-            activate(*client);
+            activate(*client, {});
             return;
         case ActionKind::rejected:
             deactivate(*client);

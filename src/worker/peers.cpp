@@ -11,23 +11,7 @@ void Worker::State::flush_peers() {
 }
 
 void Worker::State::read_peers() {
-    link::Event other;
-    bool is_other = false;
-    while (peers.next(engine.now(), other, is_other)) {
-        if (is_other) on_peer(other);
-        run_actions();
-    }
-}
-
-void Worker::State::on_peer(const link::Event& event) {
-    switch (event.kind) {
-        case link::EventKind::record:
-        case link::EventKind::ended:
-            return;
-        case link::EventKind::descriptor:
-            if (event.fd >= 0) loop.discard(event.fd);
-            return;
-    }
+    while (peers.next(engine.now())) run_actions();
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {
@@ -38,10 +22,6 @@ void Worker::add_peer(const link::PeerLink& peer) {
 void Worker::become_home() {
     state_->exchange.become_home(state_->engine.now());
     state_->run_actions();
-}
-
-const hub::Exchange& Worker::exchange() const {
-    return state_->exchange;
 }
 
 }  // namespace wspool::worker

@@ -165,7 +165,6 @@ void Worker::State::join(Client& client) {
             return;
         case Outcome::pending:
             engine.pause(client.session);
-            run_actions();
             return;
         case Outcome::joined:
         case Outcome::was_member:
@@ -225,7 +224,6 @@ void Worker::State::publish(Client& client, hub::PublishRequest request, const T
         case Outcome::pending:
             break;
     }
-    run_actions();
 }
 
 }  // namespace wspool::worker

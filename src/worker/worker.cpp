@@ -6,9 +6,8 @@
 
 namespace wspool::worker {
 
-Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy)
+Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy)
     : options(options_in),
-      loop(loop_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
       peers(loop, options.link, exchange),
@@ -18,38 +17,39 @@ Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy
     if (options.is_alone) exchange.become_home(engine.now());
 }
 
+// Ends with the actions that the event led to, while its bytes are there: the exchange takes no
+// further publish, join or id before they were taken.
 void Worker::State::handle(const session::Event& event) {
     switch (event.kind) {
         case session::EventKind::message:
             on_message(event);
-            return;
+            break;
         case session::EventKind::opening:
             on_opening(event);
-            return;
+            break;
         case session::EventKind::plain:
             on_plain(event);
-            return;
+            break;
         case session::EventKind::closed:
         case session::EventKind::abandoned:
             if (Client* client = find(to_hub(event.session))) deactivate(*client);
-            run_actions();
-            return;
+            break;
         case session::EventKind::pong:
             on_pong(event.session);
-            run_actions();
-            return;
+            break;
         case session::EventKind::readable:
             readable.push_back(event.tag);
-            return;
+            break;
         case session::EventKind::stream:
             peers.on_event(*event.stream);
             read_peers();
-            return;
+            break;
         case session::EventKind::opened:
         case session::EventKind::failed:
         case session::EventKind::released:
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
+    run_actions();
 }
 
 Instant Worker::State::next_deadline() {

@@ -58,7 +58,6 @@ class Worker {
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;
-    [[nodiscard]] const hub::Exchange& exchange() const;
     void check_invariants() const;
 
   private:

@@ -51,7 +51,8 @@ struct Worker::State {
     [[nodiscard]] std::optional<std::string> identify(const session::Event& event);
     void set_state(Client& client, ClientState state);
     [[nodiscard]] Client& begin(session::SessionId session);
-    void activate(Client& client);
+    // `subprotocol` does not count where the opening was deferred: it was chosen then.
+    void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
     void refuse(session::SessionId session,
                 int status,
@@ -103,13 +104,11 @@ struct Worker::State {
     // ---- peers.cpp: other processes
     void flush_peers();
     void read_peers();
-    void on_peer(const link::Event& event);
 
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
 
     WorkerOptions options;
-    io::Loop& loop;
     metrics::Counters counters;
     session::Engine engine;
     hub::Exchange exchange;
@@ -118,7 +117,6 @@ struct Worker::State {
     Prng jitter;
     ChunkedArray<Client> clients;
     std::size_t registering_count = 0;  // clients in that state
-    std::string_view subprotocol;       // of the opening that is judged
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written
