@@ -403,6 +403,11 @@ bool Engine::is_paused(SessionId id) const {
     return session != nullptr && session->is_paused;
 }
 
+bool Engine::was_heard_within(SessionId id, Duration time) const {
+    const Session* session = state_->find(id);
+    return session != nullptr && state_->tick - session->received_at <= to_ticks(time);
+}
+
 std::size_t Engine::session_count() const {
     return state_->pool.used();
 }

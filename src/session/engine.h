@@ -205,6 +205,8 @@ class Engine {
     void pause(SessionId session);
     void resume(SessionId session);
     [[nodiscard]] bool is_paused(SessionId session) const;
+    // Whether anything was received of it within `time`, to 17 ms.
+    [[nodiscard]] bool was_heard_within(SessionId session, Duration time) const;
 
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state

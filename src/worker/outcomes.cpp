@@ -188,7 +188,10 @@ void Worker::State::check(Client& client, std::uint64_t question) {
         deactivate(client);
         return;
     }
-    if (engine.is_paused(client.session)) {  // its pong could not be read: it counts as alive
+    // Who was heard lately is alive, and so is who is not read for now: its pong could not come in.
+    // Asked for each attempt at its id, a holder would answer until its pongs were too many.
+    if (engine.is_paused(client.session) ||
+        engine.was_heard_within(client.session, check_patience)) {
         exchange.held(to_hub(client.session), question);
         return;
     }

@@ -168,6 +168,21 @@ TEST_P(WorkerTest, ids_may_be_refused_or_shared_instead) {
     EXPECT_TRUE(run_until([&] { return heard_[3].size() == 1 && heard_[4].size() == 1; }));
 }
 
+// Each attempt at a taken id may ask the holder for a sign of life (R53): who only knows an id must
+// not be able to flood its holder with pings, whose pongs would count against it.
+TEST_P(WorkerTest, attempts_at_a_taken_id_do_not_wear_its_holder_out) {
+    WorkerOptions options;
+    options.exchange.duplicate_id = hub::DuplicateId::reject;
+    start(options);
+    const auto holder = connect(1, "/?clientId=x");
+    for (std::uint64_t attempt = 0; attempt < 40; ++attempt) {
+        (void)connect(100 + attempt, "/?clientId=x");
+    }
+    EXPECT_EQ(rejected(RejectReason::duplicate_id), 40u);
+    EXPECT_EQ(closed_.count(1), 0u);
+    EXPECT_EQ(ask(holder, 1, R"({"type":"ping"})"), R"({"type":"pong"})");
+}
+
 TEST_P(WorkerTest, refuses_what_it_cannot_take) {
     WorkerOptions options;
     options.connections_max = 1;
