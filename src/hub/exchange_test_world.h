@@ -294,324 +294,55 @@ class World {
 
     // ------------------------------------------------------------------------------ the clients
 
-    void connect(std::size_t index) {
-        Node& node = nodes_[index];
-        const std::size_t number = connections_.size();
-        Connection connection;
-        connection.client = below(options_.ids);
-        connection.id = id_name(connection.client);
-        connection.node = index;
-        connection.incarnation = node.incarnation;
-        connection.session = {node.next_index++, 7};
-        if (random_.chance(0.2)) {
-            ClientId::TextBuffer buffer;
-            connection.client = 1000 + number;
-            node.exchange->register_anonymous(connection.session);
-            connection.id = node.exchange->id_of(connection.session.index, buffer);
-            connection.life = Life::open;
-            connection.from = next_message();
-            node.connections[connection.session.index] = number;
-            connections_.push_back(std::move(connection));
-            drain(index);
-            return;
-        }
-        for (Connection& other : connections_) {
-            if (other.id != connection.id || other.life == Life::closed) continue;
-            connection.saw_holder = true;
-            other.saw_holder = true;
-        }
-        node.connections[connection.session.index] = number;
-        connections_.push_back(std::move(connection));
-        Connection& added = connections_.back();
-        const auto outcome = node.exchange->register_id(added.session, added.id, now_);
-        if (outcome == Exchange::RegisterOutcome::granted) granted(added);
-        drain(index);
-    }
+    void connect(std::size_t index);
 
-    void granted(Connection& connection) {
-        connection.life = Life::open;
-        connection.from = next_message();
-        for (Connection& other : connections_) {
-            if (&other == &connection || other.id != connection.id) continue;
-            if (other.life == Life::registering) other.saw_holder = true;
-            if (other.life == Life::open && options_.duplicate_id != DuplicateId::allow) {
-                fail_with("I7: two open sessions of " + connection.id);
-            }
-        }
-    }
+    void granted(Connection& connection);
 
-    void close(Connection& connection) {
-        if (connection.life == Life::closed) return;
-        lose_connection(connection);
-        nodes_[connection.node].connections.erase(connection.session.index);
-        nodes_[connection.node].exchange->remove(connection.session, now_);
-    }
+    void close(Connection& connection);
 
-    void join(Connection& connection, const std::string& group) {
-        Node& node = nodes_[connection.node];
-        if (connection.groups.count(group) != 0) return;
-        JoinRequest request{.group = group, .has_offsets = true, .room = 400, .tag = "j"};
-        connection.since.reset();
-        auto& memory = memory_[connection.client];
-        if (memory.count(group) != 0 && random_.chance(0.8)) {
-            connection.since = memory[group].position;
-            connection.remembered = memory[group];
-            request.since = connection.since;
-        }
-        connection.joining = group;
-        const JoinAnswer answer = node.exchange->join(connection.session, request, now_);
-        if (answer.outcome == JoinAnswer::Outcome::pending) {
-            connection.is_joining = true;
-        } else if (answer.outcome == JoinAnswer::Outcome::joined) {
-            on_joined(connection, answer.position, answer.is_recovered, answer.replay);
-        } else {
-            fail_with("a join was neither answered nor pending");
-        }
-        drain(connection.node);
-    }
+    void join(Connection& connection, const std::string& group);
 
     void on_joined(Connection& connection,
                    const Position& position,
                    bool is_recovered,
-                   std::span<const Replay> replay) {
-        connection.is_joining = false;
-        Stay stay;
-        stay.position = position;
-        stay.from = next_message();
-        if (connection.since && is_recovered) {
-            stay = connection.remembered;
-            ++recovered;
-            if (stay.position != position) fail_with("R18: recovered from elsewhere");
-        }
-        connection.groups[connection.joining] = stay;
-        Stay& kept = connection.groups[connection.joining];
-        kept.is_replaying = true;
-        for (const Replay& message : replay) {
-            const std::size_t number = number_of(message.payload);
-            receive(connection, connection.joining, kept, number, message.offset);
-        }
-    }
+                   std::span<const Replay> replay);
 
-    // What the same id has sent is left out of a replay (R21).
     void skip_own(const Connection& connection,
                   const std::string& group,
                   Stay& stay,
-                  std::uint64_t offset) {
-        while (stay.position.offset + 1 < offset) {
-            const auto found = agreed_.find({group, stay.position.epoch, stay.position.offset + 1});
-            if (found != agreed_.end() &&
-                connections_[messages_[found->second].sender].id != connection.id) {
-                return;
-            }
-            ++stay.position.offset;
-        }
-    }
+                  std::uint64_t offset);
 
-    void publish(Connection& connection, bool is_direct) {
-        Node& node = nodes_[connection.node];
-        const std::size_t number = next_message();
-        Message message;
-        message.sender = connection_number(connection);
-        message.node = node.incarnation;
-        message.is_direct = is_direct;
-        message.name =
-            is_direct ? id_name(below(options_.ids)) : group_name(below(options_.groups));
-        messages_.push_back(message);
-        const std::string text = std::to_string(number);
-        const PublishRequest request{
-            messages_.back().name, as_bytes(text), connection.session, text};
-        const PublishAnswer answer = is_direct
-                                         ? node.exchange->direct(request, wire::Kind::direct, now_)
-                                         : node.exchange->broadcast(request, now_);
-        if (answer.outcome == PublishAnswer::Outcome::sequenced) {
-            deliver(connection.node, answer.delivery);
-            acknowledge(number, answer.position);
-        } else if (answer.outcome == PublishAnswer::Outcome::refused) {
-            refuse(number, answer.refusal);
-        } else if (answer.outcome == PublishAnswer::Outcome::paused) {
-            connection.is_paused = true;
-        }
-        drain(connection.node);
-    }
+    void publish(Connection& connection, bool is_direct);
 
-    void acknowledge(std::size_t number, const Position& position) {
-        Message& message = messages_[number];
-        if (message.is_answered) fail_with("R8: answered twice");
-        message.is_answered = true;
-        if (!message.is_direct) agree(message.name, position, number);
-    }
+    void acknowledge(std::size_t number, const Position& position);
 
-    void refuse(std::size_t number, wire::Refusal refusal) {
-        Message& message = messages_[number];
-        if (message.is_answered) fail_with("R12: answered twice");
-        message.is_answered = true;
-        message.is_refused = true;
-        if (refusal != wire::Refusal::unknown_target || !message.is_direct) {
-            if (refusal != wire::Refusal::unavailable) fail_with("refused for no reason");
-            return;
-        }
-        for (const Connection& connection : connections_) {
-            if (connection.id == message.name && connection.life == Life::open &&
-                connection.from <= number && !connection.is_evicted) {
-                fail_with("R12: an id that is there was not found");
-            }
-        }
-    }
+    void refuse(std::size_t number, wire::Refusal refusal);
 
     // ------------------------------------------------------------------------------ what is said
 
     [[nodiscard]] std::size_t next_message() const { return messages_.size(); }
-    [[nodiscard]] std::size_t connection_number(const Connection& connection) const {
-        return static_cast<std::size_t>(&connection - connections_.data());
-    }
-    [[nodiscard]] static std::size_t number_of(ByteView payload) {
-        return std::stoul(std::string(as_text(payload)));
-    }
+    [[nodiscard]] std::size_t connection_number(const Connection& connection) const;
+    [[nodiscard]] static std::size_t number_of(ByteView payload);
 
-    // I1
-    void agree(const std::string& group, const Position& position, std::size_t number) {
-        const auto [at, is_new] =
-            agreed_.emplace(std::tuple(group, position.epoch, position.offset), number);
-        if (!is_new && at->second != number) fail_with("I1: an offset means two messages");
-    }
+    void agree(const std::string& group, const Position& position, std::size_t number);
 
-    // I3
     void receive(Connection& connection,
                  const std::string& group,
                  Stay& stay,
                  std::size_t number,
-                 std::uint64_t offset) {
-        if (stay.is_replaying) skip_own(connection, group, stay, offset);
-        if (stay.position.offset + 1 != offset) {
-            fail_with("I3: member at " + std::to_string(stay.position.offset) + " of " + group +
-                      " got offset " + std::to_string(offset));
-        }
-        stay.position.offset = offset;
-        agree(group, stay.position, number);
-        const Message& message = messages_[number];
-        if (message.sender == connection_number(connection)) return;
-        ++deliveries;
-        if (!stay.got.insert(number).second) fail_with("I3: a message came twice");
-        const auto last = stay.last.find(message.sender);
-        if (last != stay.last.end() && last->second >= number) {
-            fail_with("order of one publisher");
-        }
-        stay.last[message.sender] = number;
-    }
+                 std::uint64_t offset);
 
-    void deliver(std::size_t index, const Delivery& delivery) {
-        Node& node = nodes_[index];
-        const std::size_t number = number_of(delivery.payload);
-        for (const Member& member : delivery.members) {
-            Connection& connection = connections_[node.connections.at(member.index)];
-            if (delivery.kind == wire::Kind::broadcast) {
-                const std::string group(delivery.name);
-                const auto stay = connection.groups.find(group);
-                if (stay == connection.groups.end()) {
-                    fail_with("a delivery to who is no member");
-                    continue;
-                }
-                if (stay->second.position.epoch != delivery.position.epoch) {
-                    fail_with("R30: an epoch that members were not told");
-                }
-                receive(connection, group, stay->second, number, delivery.position.offset);
-                stay->second.is_replaying = false;
-            } else if (!connection.directs.insert(number).second) {
-                fail_with("a direct came twice");
-            } else if (std::string(delivery.name) != connection.id) {
-                fail_with("a direct came to another id");
-            }
-        }
-    }
+    void deliver(std::size_t index, const Delivery& delivery);
 
-    void on_position(std::size_t index, const Action& action) {
-        Node& node = nodes_[index];
-        for (const Member& member : action.members) {
-            Connection& connection = connections_[node.connections.at(member.index)];
-            Stay& stay = connection.groups[std::string(action.group)];
-            if (!action.is_recovered) fail_with("I4: a hole in a merge");
-            if (stay.position.offset != action.position.offset) {
-                fail_with("R30: a position that is not the member's");
-            }
-            stay.position = action.position;
-        }
-    }
+    void on_position(std::size_t index, const Action& action);
 
-    void drain(std::size_t index) {
-        Node& node = nodes_[index];
-        Action action;
-        while (node.exchange->next_action(action)) {
-            const auto found = node.connections.find(action.session.index);
-            Connection* connection =
-                found == node.connections.end() ? nullptr : &connections_[found->second];
-            handle(index, action, connection);
-        }
-    }
+    void drain(std::size_t index);
 
-    void handle(std::size_t index, const Action& action, Connection* connection) {
-        Node& node = nodes_[index];
-        switch (action.kind) {
-            case ActionKind::deliver:
-                deliver(index, action.delivery);
-                return;
-            case ActionKind::published:
-                acknowledge(std::stoul(std::string(action.tag)), action.position);
-                return;
-            case ActionKind::refused:
-                if (action.group.empty()) {
-                    refuse(std::stoul(std::string(action.tag)), action.refusal);
-                } else {
-                    fail_with("a join was given up");
-                }
-                return;
-            case ActionKind::position:
-                on_position(index, action);
-                return;
-            case ActionKind::joined:
-            case ActionKind::granted:
-            case ActionKind::rejected:
-            case ActionKind::evict:
-            case ActionKind::check:
-            case ActionKind::resume:
-                break;
-        }
-        if (connection == nullptr) return;
-        if (action.kind == ActionKind::joined) {
-            if (action.group != connection->joining) fail_with("joined another group");
-            on_joined(*connection, action.position, action.is_recovered, action.replay);
-        } else if (action.kind == ActionKind::granted) {
-            if (connection->life != Life::registering) fail_with("granted twice");
-            granted(*connection);
-        } else if (action.kind == ActionKind::rejected) {
-            if (!connection->saw_holder && ghosts_.count(connection->id) == 0) {
-                fail_with("R53: refused for a ghost");
-            }
-            connection->life = Life::closed;
-            node.connections.erase(connection->session.index);
-        } else if (action.kind == ActionKind::evict) {
-            connection->is_evicted = true;
-        } else if (action.kind == ActionKind::check) {
-            node.exchange->held(connection->session, action.question);
-        } else {
-            connection->is_paused = false;
-        }
-    }
+    void handle(std::size_t index, const Action& action, Connection* connection);
 
     // ---------------------------------------------------------------------------------- steps
 
-    // What happens how often differs from seed to seed, so that each reaches states of its own.
-    void draw_weights() {
-        crash_chance_ = 0.001 * static_cast<double>(1 + below(8));
-        static constexpr std::array<std::size_t, 4> capacities = {1, 3, 10, 1000};
-        link_capacity_ = capacities[below(capacities.size())];
-        if (options_.link_capacity > 0) link_capacity_ = options_.link_capacity;
-        is_lagging_.assign(options_.workers * options_.workers, false);
-        for (std::size_t i = 0; i < is_lagging_.size(); ++i)
-            is_lagging_[i] = random_.chance(options_.lag);
-        thaw_chance_ = random_.chance(0.5) ? 0.2 : 0.01;
-        for (std::size_t& weight : weights_) weight = 1 + below(12);
-        for (std::size_t& weight : client_weights_) weight = 1 + below(10);
-    }
+    void draw_weights();
 
     template <std::size_t count>
     [[nodiscard]] std::size_t draw(const std::array<std::size_t, count>& weights) {
@@ -623,292 +354,41 @@ class World {
         return at;
     }
 
-    void step() {
-        now_ += std::chrono::microseconds(below(2000));
-        const std::size_t index = below(nodes_.size());
-        if (!is_alive(index)) {
-            if (!random_.chance(0.3)) return;
-            start_node(index);
-            latest_ = index;
-            return;
-        }
-        Node& node = nodes_[index];
-        if (node.is_frozen) {
-            node.is_frozen = !random_.chance(thaw_chance_);
-            return;
-        }
-        if (options_.freezes && random_.chance(0.005)) {
-            node.is_frozen = true;
-            return;
-        }
-        // Two deaths in a row are where old and new numbers meet (R29).
-        const bool is_latest = index == latest_ && openings > 0 && node.exchange->is_open();
-        const double chance = is_latest ? crash_chance_ * options_.second_death : crash_chance_;
-        if (crashes_left_ > 0 && random_.chance(chance)) {
-            --crashes_left_;
-            crash(index);
-            return;
-        }
-        step_node(index);
-    }
+    void step();
 
-    void step_node(std::size_t index) {
-        Node& node = nodes_[index];
-        switch (draw(weights_)) {
-            case 0:
-                hear_master(index);
-                return;
-            case 1:
-            case 2:
-            case 3:
-                read_some(index, 1 + below(4));
-                return;
-            case 4:
-            case 5:
-                end_turn(index);
-                return;
-            case 6:
-                node.exchange->on_time(now_);
-                drain(index);
-                return;
-            case 8:
-                whole_turn(index);
-                return;
-            case 7:
-                if (node.connections.size() < 6 || random_.chance(0.1)) connect(index);
-                return;
-            default:
-                step_client(index);
-        }
-    }
+    void step_node(std::size_t index);
 
-    void whole_turn(std::size_t index) {
-        Node& node = nodes_[index];
-        while (!node.master.empty()) hear_master(index);
-        const std::set<wire::Incarnation> peers = node.peers;
-        for (const wire::Incarnation peer : peers) {
-            if (!is_calm_ && lags(peer, index)) continue;
-            while (fault.empty() && read_link(peer, index)) {
-            }
-        }
-        node.exchange->on_time(now_);
-        drain(index);
-        end_turn(index);
-    }
+    void whole_turn(std::size_t index);
 
-    [[nodiscard]] bool lags(wire::Incarnation from, std::size_t index) {
-        std::size_t writer = 0;
-        while (writer < nodes_.size() && nodes_[writer].incarnation != from) ++writer;
-        if (writer == nodes_.size()) return random_.chance(0.5);
-        return is_lagging_[index * options_.workers + writer] && random_.chance(0.95);
-    }
+    [[nodiscard]] bool lags(wire::Incarnation from, std::size_t index);
 
-    void read_some(std::size_t index, std::size_t count) {
-        const std::set<wire::Incarnation> peers = nodes_[index].peers;
-        if (peers.empty()) return;
-        auto at = peers.begin();
-        std::advance(at, below(peers.size()));
-        if (lags(*at, index)) return;
-        while (count-- > 0 && read_link(*at, index)) {
-        }
-    }
+    void read_some(std::size_t index, std::size_t count);
 
-    void step_client(std::size_t index) {
-        const auto& here = nodes_[index].connections;
-        if (here.empty()) return;
-        auto at = here.begin();
-        std::advance(at, below(here.size()));
-        Connection& connection = connections_[at->second];
-        if (connection.is_evicted || random_.chance(0.02)) {
-            close(connection);
-            drain(index);
-            return;
-        }
-        if (connection.life != Life::open || connection.is_paused || connection.is_joining) return;
-        const std::string group = group_name(below(options_.groups));
-        switch (draw(client_weights_)) {
-            case 0:
-            case 1:
-                join(connection, group);
-                return;
-            case 2:
-                if (connection.groups.erase(group) != 0 &&
-                    !nodes_[index].exchange->leave(connection.session, group, now_)) {
-                    fail_with("left a group twice");
-                }
-                drain(index);
-                return;
-            case 3:
-                publish(connection, true);
-                return;
-            default:
-                publish(connection, false);
-        }
-    }
+    void step_client(std::size_t index);
 
     // ----------------------------------------------------------------------------------- at rest
 
-    void calm() {
-        is_calm_ = true;
-        for (std::size_t index = 0; index < options_.workers; ++index) {
-            if (is_alive(index) && nodes_[index].is_frozen) crash(index);  // the health check
-        }
-        for (std::size_t index = 0; index < options_.workers; ++index) {
-            if (!is_alive(index)) start_node(index);
-        }
-        settle();
-        if (!fault.empty()) return;
-        check_rest();
-        probe_ids();
-        for (const Node& node : nodes_) openings += node.exchange->figures().openings_total;
-    }
+    void calm();
 
-    void settle() {
-        for (std::size_t round = 0; round < 400 && fault.empty(); ++round) {
-            now_ += std::chrono::milliseconds(1);
-            for (std::size_t index = 0; index < options_.workers; ++index) {
-                close_evicted(index);
-                whole_turn(index);
-            }
-            if (round > 60 && is_quiet()) return;
-        }
-        if (fault.empty()) fail_with("does not come to rest: " + unrest());
-    }
+    void settle();
 
-    void close_evicted(std::size_t index) {
-        const auto here = nodes_[index].connections;
-        for (const auto& [session, number] : here) {
-            if (connections_[number].is_evicted) close(connections_[number]);
-        }
-        drain(index);
-    }
+    void close_evicted(std::size_t index);
 
-    [[nodiscard]] std::string unrest() const {
-        std::string text;
-        for (const auto& [ends, link] : links_) {
-            if (!link.records.empty()) text += "a link is not empty; ";
-        }
-        for (const Node& node : nodes_) {
-            if (!node.exchange->is_open()) text += "a home is not open; ";
-            const ExchangeFigures figures = node.exchange->figures();
-            text += std::to_string(figures.log_records) + " logged, " +
-                    std::to_string(figures.window_records) + " unfinished, " +
-                    std::to_string(figures.parked) + " parked, " +
-                    std::to_string(figures.joins_waiting) + " joining; ";
-        }
-        return text;
-    }
+    [[nodiscard]] std::string unrest() const;
 
-    [[nodiscard]] bool is_quiet() const {
-        for (const auto& [ends, link] : links_) {
-            if (!link.records.empty()) return false;
-        }
-        return std::all_of(nodes_.begin(), nodes_.end(), [](const Node& node) {
-            return node.exchange->is_open() && node.exchange->is_at_rest();
-        });
-    }
+    [[nodiscard]] bool is_quiet() const;
 
-    void check_rest() {
-        for (std::size_t i = 0; i < connections_.size(); ++i) {
-            const Connection& connection = connections_[i];
-            if (connection.life == Life::closed) continue;
-            if (connection.life == Life::registering) fail_with("a register without answer");
-            if (connection.is_joining) fail_with("R20: a join without answer");
-            if (connection.is_paused) fail_with("R6: a session waits for ever");
-            for (const auto& [group, stay] : connection.groups) {
-                check_stay(i, group, stay);
-            }
-        }
-        for (std::size_t number = 0; number < messages_.size(); ++number) {
-            const Message& message = messages_[number];
-            if (lives(message) && !message.is_answered) fail_with("R8: a publish without answer");
-            if (!message.is_direct || !is_owed(message)) continue;
-            for (const Connection& connection : connections_) {
-                if (connection.life != Life::open || connection.id != message.name) continue;
-                if (connection.from > number) continue;
-                if (connection.directs.count(number) == 0) {
-                    fail_with("a direct was lost");
-                }
-            }
-        }
-        check_positions();
-    }
+    void check_rest();
 
-    [[nodiscard]] bool is_owed(const Message& message) const {
-        return lives(message) && !message.is_refused && !message.may_be_lost;
-    }
+    [[nodiscard]] bool is_owed(const Message& message) const;
 
-    [[nodiscard]] bool lives(const Message& message) const {
-        return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-            return node.incarnation == message.node;
-        });
-    }
+    [[nodiscard]] bool lives(const Message& message) const;
 
-    void check_stay(std::size_t connection, const std::string& group, const Stay& stay) {
-        for (std::size_t number = stay.from; number < next_message(); ++number) {
-            const Message& message = messages_[number];
-            if (message.is_direct || message.name != group || !is_owed(message)) continue;
-            if (message.sender == connection) continue;
-            if (connections_[message.sender].id == connections_[connection].id) continue;
-            if (stay.got.count(number) == 0) {
-                fail_with("message " + std::to_string(number) + " to " + group +
-                          " was lost for connection " + std::to_string(connection));
-            }
-        }
-    }
+    void check_stay(std::size_t connection, const std::string& group, const Stay& stay);
 
-    // Everybody stands at the same place of a group.
-    void check_positions() {
-        std::map<std::string, Position> stands;
-        for (const Connection& connection : connections_) {
-            if (connection.life != Life::open) continue;
-            for (const auto& [group, stay] : connection.groups) {
-                Position& stand = stands[group];
-                if (stay.position.offset >= stand.offset) stand = stay.position;
-            }
-        }
-        for (const Connection& connection : connections_) {
-            if (connection.life != Life::open) continue;
-            for (const auto& [group, stay] : connection.groups) {
-                Stay end = stay;
-                if (end.is_replaying) skip_own(connection, group, end, stands[group].offset + 1);
-                if (end.position == stands[group]) continue;
-                fail_with("at rest, members of " + group + " stand at different places");
-            }
-        }
-    }
+    void check_positions();
 
-    // I8: the home knows exactly the open sessions.
-    void probe_ids() {
-        const std::size_t before = next_message();
-        for (std::size_t id = 0; id < options_.ids; ++id) {
-            Message message;
-            message.node = nodes_[0].incarnation;
-            message.name = id_name(id);
-            message.is_direct = true;
-            messages_.push_back(message);
-            const std::string text = std::to_string(before + id);
-            const PublishRequest request{messages_.back().name, as_bytes(text), {}, text};
-            const PublishAnswer answer =
-                nodes_[0].exchange->direct(request, wire::Kind::direct, now_);
-            if (answer.outcome == PublishAnswer::Outcome::sequenced) {
-                deliver(0, answer.delivery);
-                acknowledge(before + id, answer.position);
-            } else if (answer.outcome == PublishAnswer::Outcome::refused) {
-                refuse(before + id, answer.refusal);
-            }
-            drain(0);
-        }
-        settle();
-        for (std::size_t id = 0; id < options_.ids && fault.empty(); ++id) {
-            const bool is_open =
-                std::any_of(connections_.begin(), connections_.end(), [&](const auto& connection) {
-                    return connection.life == Life::open && connection.id == id_name(id) &&
-                           connection.directs.count(before + id) != 0;
-                });
-            if (is_open == messages_[before + id].is_refused) fail_with("I8: a ghost holds an id");
-        }
-    }
+    void probe_ids();
 
     WorldOptions options_;
     Prng random_;
@@ -934,3 +414,6 @@ class World {
 };
 
 }  // namespace wspool::hub
+
+#include "hub/exchange_test_clients.h"
+#include "hub/exchange_test_steps.h"
