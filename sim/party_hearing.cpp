@@ -187,6 +187,16 @@ void Party::strike(std::string_view text, const std::vector<std::string>& instea
     note("(a fault is planted here: " + excerpt(text) + ")");
     world_.plant.is_done = true;
     world_.plant.victim = facts_.number;
+    std::uint64_t number = 0;
+    const std::size_t payload = text.find(R"({"p":)");
+    const bool drops = world_.plant.kind == PlantKind::drop_broadcast ||
+                       world_.plant.kind == PlantKind::drop_direct;
+    if (drops && payload != text.npos) {
+        std::string_view rest = text.substr(payload + 5);
+        if (take_number(rest, number)) {
+            world_.plant.sender = world_.history.publications[number].sender;
+        }
+    }
     for (const std::string& other : instead) on_text(other);
 }
 

@@ -28,6 +28,9 @@ struct Plant {
     bool is_done = false;
     std::string held;  // swap: the first of the two
     int victim = -1;   // the session that it struck
+    // Who had said what was dropped: when it breaks off unacknowledged, and nobody else was a
+    // member, nobody can know that the worker ever took the message.
+    int sender = -1;
     // A client that breaks off before the end is owed nothing, and so misses nothing.
     bool must_be_noticed = false;
 };

@@ -226,8 +226,11 @@ void Simulation::rest() {
     barrier();  // every message that was sent has been taken
     barrier();  // and what it caused has arrived before this
     if (!holds()) return;
-    if (plant_.is_done && parties_[static_cast<std::size_t>(plant_.victim)]->may_speak()) {
-        plant_.must_be_noticed = true;
+    const auto may_speak = [this](int session) {
+        return parties_[static_cast<std::size_t>(session)]->may_speak();
+    };
+    if (plant_.is_done && may_speak(plant_.victim)) {
+        plant_.must_be_noticed = plant_.sender < 0 || may_speak(plant_.sender);
     }
     for (const auto& party : parties_) party->check_rest();
     deliveries_.check_rest();

@@ -38,6 +38,8 @@ cp /etc/resolv.conf "$root/etc/"
 debian_sources >"$root/etc/apt/sources.list"
 rm -f "$root"/etc/apt/sources.list.d/*
 cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
+# As the installer leaves it; a folder made from packages alone does not know its own name.
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod +x "$root/usr/sbin/policy-rc.d"
 mkdir -p "$root/root/wspool"
