@@ -63,6 +63,32 @@ TEST(ExchangePublish, R6AHomesOwnPublishersWaitForSlowReceiversToo) {
     bed.expect_rest();
 }
 
+TEST(ExchangePublish, R6AParkedPublishKeepsTheIdOfASenderThatHasLeft) {
+    ExchangeOptions options;
+    options.window_records = 1;
+    Bed bed(2, options);
+    const std::string group = bed.homed_at(1);
+    const std::string sender = bed.homed_at(0, "sender");
+    (void)bed.enroll(0, 1, sender);
+    (void)bed.publish(0, 1, group, "a");
+    EXPECT_EQ(bed.publish(0, 1, group, "b"), Outcome::paused);
+    bed.remove(0, 1);
+    for (int i = 0; i < 2; ++i) {  // sequenced, then stable: there is window for the second
+        bed.turn(0);
+        bed.read(0, 1);
+        bed.turn(1);
+        bed.read(1, 0);
+    }
+    bed.turn(0);
+    ASSERT_EQ(bed.waiting(0, 1, wire::RecordType::publish), 1u);
+    wire::Publish publish;
+    ASSERT_TRUE(wire::decode(as_bytes(bed.links[{0, 1}].front()), publish));
+    EXPECT_EQ(as_text(publish.payload), "b");
+    EXPECT_EQ(publish.sender_id, sender);
+    bed.pump();
+    bed.expect_rest();
+}
+
 TEST(ExchangePublish, ParkedPublishesAreBounded) {
     ExchangeOptions options;
     options.window_records = 1;

@@ -46,6 +46,7 @@ struct Unfinished {
 struct Parked {
     std::string name{};
     std::string tag{};
+    std::string sender_id{};  // the sender may be gone when its turn comes
     ByteBuffer payload{};
     Session sender{};
     wire::Kind kind{};
