@@ -34,8 +34,10 @@ class PeerLinks {
     PeerLinks(io::Loop& loop, const LinkOptions& options, hub::Exchange& exchange)
         : loop_(loop), exchange_(exchange), links_(loop, options) {}
 
-    // Take the exchange's actions afterwards.
+    // Take the exchange's actions afterwards, of end() too.
     void add(const PeerLink& peer, Instant now);
+    // Of a peer whose record is nonsense.
+    void end(wire::Incarnation peer, Instant now);
     void flush();
     [[nodiscard]] bool wants_turn() const { return links_.wants_turn(); }
     void on_short_send(const io::ShortSend& short_send) { links_.on_short_send(short_send); }
@@ -43,14 +45,20 @@ class PeerLinks {
     // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
     // closed: nobody passes any yet (R44).
     [[nodiscard]] bool next(Instant now);
+    // What next() found, where it was none of the exchange's: between the control process and a
+    // worker. Empty otherwise; valid until the next next() or on_event().
+    struct ControlRecord {
+        wire::Incarnation peer = 0;
+        ByteView bytes{};
+    };
+    [[nodiscard]] const ControlRecord& control_record() const { return control_record_; }
 
   private:
-    void end(wire::Incarnation peer, Instant now);
-
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
     std::vector<wire::Incarnation> peers_;
+    ControlRecord control_record_;
 };
 
 }  // namespace wspool::link

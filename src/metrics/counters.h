@@ -41,6 +41,7 @@ enum class CloseReason : std::uint8_t {
     write_timeout,    // the peer took nothing for limits.write_timeout
     slow_consumer,    // the outbox reached its bound: 1013
     replaced,         // a newer connection of the same id: 4409
+    disconnected,     // by an operator, over the control API
     drained,          // 1012
     shutdown,         // 1001
     worker_lost,      // its worker died: counted by the master (metrics/page.h)

@@ -66,6 +66,16 @@ enum class RecordType : std::uint8_t {
     announce_resend,
     announced,
     opened,
+    // 96 … 111: the control process and the workers (control_records.h).
+    command = 96,
+    command_answer,
+    question,
+    reply,
 };
+
+// Records of the control process: not the exchange's.
+[[nodiscard]] constexpr bool is_of_control(RecordType type) {
+    return type >= RecordType::command && type < RecordType{112};
+}
 
 }  // namespace wspool::wire

@@ -119,6 +119,9 @@ void Worker::State::activate(Client& client, std::string_view subprotocol) {
 void Worker::State::deactivate(Client& client) {
     if (client.state == ClientState::absent) return;
     set_state(client, ClientState::absent);
+    if (!commanded_joins.empty()) {
+        end_commanded_join(client, {}, wire::Refusal::unknown_target);
+    }
     if (!client.is_echo) exchange.remove(to_hub(client.session), engine.now());
 }
 

@@ -11,7 +11,10 @@ void Worker::State::flush_peers() {
 }
 
 void Worker::State::read_peers() {
-    while (peers.next(engine.now())) run_actions();
+    while (peers.next(engine.now())) {
+        if (peers.control_record().peer != 0) on_control_record(peers.control_record());
+        run_actions();
+    }
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {

@@ -55,6 +55,7 @@ void Worker::State::handle(const session::Event& event) {
 Instant Worker::State::next_deadline() {
     Instant deadline = exchange.next_deadline();
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
+    for (const Command& command : commands) deadline = std::min(deadline, command.deadline);
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
     return deadline;
 }
