@@ -1,8 +1,20 @@
 #include "link/peer_links.h"
 
+#include "wire/records.h"
+
 #include <algorithm>
 
 namespace wspool::link {
+namespace {
+
+[[nodiscard]] bool is_owners(ByteView record) {
+    wire::Header header;
+    return wire::read_header(record, record.size(), header) == wire::HeaderOutcome::ok &&
+           wire::is_owners(header.type);
+}
+
+}  // namespace
+
 void PeerLinks::add(const PeerLink& peer, Instant now) {
     exchange_.add_peer(peer.incarnation, peer.index, peer.is_home, now);
     peers_.push_back(peer.incarnation);
@@ -27,9 +39,14 @@ void PeerLinks::flush() {
 
 bool PeerLinks::next(Instant now) {
     Event event;
+    own_ = {};
     if (!links_.next(event)) return false;
     switch (event.kind) {
         case EventKind::record:
+            if (is_owners(event.bytes)) {
+                own_ = {event.peer, event.bytes};
+                break;
+            }
             // Nonsense from a process of our own: whatever it is, it is no peer any more.
             if (!exchange_.on_record(event.peer, event.bytes, now)) end(event.peer, now);
             break;

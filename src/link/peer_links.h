@@ -43,14 +43,21 @@ class PeerLinks {
     // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
     // closed: nobody passes any yet (R44).
     [[nodiscard]] bool next(Instant now);
-
-  private:
+    // After next(), until it is called again: a record that is not the exchange's but the owner's
+    // (wire::is_owners()). peer 0: it was none. What is nonsense ends the link: end().
+    struct OwnRecord {
+        wire::Incarnation peer = 0;
+        ByteView bytes{};
+    };
+    [[nodiscard]] const OwnRecord& own() const { return own_; }
     void end(wire::Incarnation peer, Instant now);
 
+  private:
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
     std::vector<wire::Incarnation> peers_;
+    OwnRecord own_;
 };
 
 }  // namespace wspool::link

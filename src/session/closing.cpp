@@ -199,6 +199,7 @@ void Engine::State::linger(Session& session, bool shuts_write) {
         // Read again: the peer's end is waited for, and what it says before is thrown away.
         session.is_throttled = false;
         session.is_paused = false;
+        session.is_held = false;
         loop.resume(session.stream);
     }
     arm(session);

@@ -184,7 +184,11 @@ bool Engine::State::on_received(Session& session, MutableBytes bytes, Event& eve
     switch (session.phase) {
         case Phase::open:
         case Phase::closing:
-            set_input(session, bytes);
+            if (session.is_held) {
+                on_held_bytes(session, bytes);
+            } else {
+                set_input(session, bytes);
+            }
             return false;
         case Phase::request:
             return on_request_bytes(session, bytes, event);
@@ -387,6 +391,10 @@ void Engine::ping(SessionId id) {
 
 void Engine::pause(SessionId id) {
     if (Session* session = state_->find(id)) state_->pause(*session);
+}
+
+void Engine::hold(SessionId id) {
+    if (Session* session = state_->find(id)) state_->hold(*session);
 }
 
 void Engine::resume(SessionId id) {

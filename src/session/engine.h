@@ -203,6 +203,9 @@ class Engine {
     // comes in between, not even one that was received already. Its clocks for pings and unfinished
     // messages stand still; a close() reads on.
     void pause(SessionId session);
+    // Pauses a session that has said nothing yet, and watches it: what it says is kept (up to
+    // hold_size_max bytes) until resume(); one that closes or ends meanwhile is reported as ever.
+    void hold(SessionId session);
     void resume(SessionId session);
     [[nodiscard]] bool is_paused(SessionId session) const;
     // Whether anything was received of it within `time`, to 17 ms.

@@ -54,6 +54,7 @@ struct Extra {
     bool has_pong = false;
     std::size_t discarded = 0;  // bytes read while lingering
     ByteBuffer unread;          // received before the session was paused, not looked at yet
+    std::size_t walked = 0;     // held: where the first frame begins that was not looked for
     Tick paused_since = 0;
     std::string response;  // the 101 of a deferred opening, until it is decided
 };
@@ -86,6 +87,7 @@ struct Session {
     bool has_ended : 1 = false;     // the peer will send no more
     bool shuts_write : 1 = false;   // shut our half when the outbox is empty
     bool is_paused : 1 = false;     // by the caller
+    bool is_held : 1 = false;       // paused, but still received from
     bool is_throttled : 1 = false;  // by its own outbox
     bool was_opened : 1 = false;    // client: its release is reported
     bool wants_pong : 1 = false;    // the caller asked for a sign of life
@@ -136,6 +138,8 @@ struct Engine::State {
     void note_progress(Session& session);
     void set_input(Session& session, MutableBytes bytes);
     void pause(Session& session);
+    void hold(Session& session);
+    void on_held_bytes(Session& session, ByteView bytes);
     void resume(Session& session);
     void note_unread(Session& session);
     bool read_unread(SessionId id, Event& event);
@@ -312,6 +316,8 @@ inline constexpr std::size_t unflushed_max =
     16 * 1024 * 1024;                                    // beyond it nothing is read until flushed
 inline constexpr std::size_t throttle_size = 64 * 1024;  // a blocked session with more is not read
 inline constexpr std::size_t linger_discard_max = 64 * 1024;
+inline constexpr std::size_t hold_size_max =
+    4096;  // of a held session; the rest stays in the socket
 
 // What an io owner value stands for: a session below owner_watch; with the bits of a watch or a
 // listener these; from foreign_owner on it is not ours.

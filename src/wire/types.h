@@ -66,6 +66,13 @@ enum class RecordType : std::uint8_t {
     announce_resend,
     announced,
     opened,
+    redeem = 80,  // 80 … 95 are about seats
+    redeemed,
 };
+
+// Of the process that has the exchange, not of the exchange itself.
+[[nodiscard]] constexpr bool is_owners(RecordType type) {
+    return static_cast<std::uint8_t>(type) >= 80;
+}
 
 }  // namespace wspool::wire

@@ -11,7 +11,13 @@ void Worker::State::flush_peers() {
 }
 
 void Worker::State::read_peers() {
-    while (peers.next(engine.now())) run_actions();
+    while (peers.next(engine.now())) {
+        const link::PeerLinks::OwnRecord& own = peers.own();
+        if (own.peer != 0 && !on_ticket_record(own.peer, own.bytes))
+            peers.end(own.peer, engine.now());
+        run_actions();
+    }
+    if (!asked_tickets.empty()) end_asked_tickets();
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {
