@@ -79,6 +79,14 @@ std::string_view Exchange::id_of(std::uint32_t index, ClientId::TextBuffer& buff
     return state_->sessions[index].id.text(buffer);
 }
 
+std::optional<Session> Exchange::holder_of(std::string_view id) const {
+    std::optional<Session> holder;
+    state_->for_each_holder_here(id, [&](std::uint32_t index) {
+        holder = Session{index, state_->sessions[index].generation};
+    });
+    return holder;
+}
+
 JoinAnswer Exchange::join(Session session, const JoinRequest& request, Instant now) {
     return state_->join(session, request, now);
 }

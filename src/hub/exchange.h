@@ -209,6 +209,9 @@ class Exchange {
     // The id that the session at `index` holds or waits for; points here or into `buffer`.
     [[nodiscard]] std::string_view id_of(std::uint32_t index, ClientId::TextBuffer& buffer) const;
 
+    // A session here that holds `id`, if one does.
+    [[nodiscard]] std::optional<Session> holder_of(std::string_view id) const;
+
     // ---- sessions: groups. The session is registered.
     // Joining again changes only whether the member gets offsets.
     [[nodiscard]] JoinAnswer join(Session session, const JoinRequest& request, Instant now);

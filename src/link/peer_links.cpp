@@ -7,10 +7,10 @@
 namespace wspool::link {
 namespace {
 
-[[nodiscard]] bool is_of_control(ByteView record) {
+[[nodiscard]] bool is_owners(ByteView record) {
     wire::Header header;
     return wire::read_header(record, record.size(), header) == wire::HeaderOutcome::ok &&
-           wire::is_of_control(header.type);
+           wire::is_owners(header.type);
 }
 
 }  // namespace
@@ -39,12 +39,12 @@ void PeerLinks::flush() {
 
 bool PeerLinks::next(Instant now) {
     Event event;
-    control_record_ = {};
+    own_ = {};
     if (!links_.next(event)) return false;
     switch (event.kind) {
         case EventKind::record:
-            if (is_of_control(event.bytes)) {
-                control_record_ = {event.peer, event.bytes};
+            if (is_owners(event.bytes)) {
+                own_ = {event.peer, event.bytes};
                 break;
             }
             // Nonsense from a process of our own: whatever it is, it is no peer any more.

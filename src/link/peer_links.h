@@ -45,20 +45,20 @@ class PeerLinks {
     // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
     // closed: nobody passes any yet (R44).
     [[nodiscard]] bool next(Instant now);
-    // What next() found, where it was none of the exchange's: between the control process and a
-    // worker. Empty otherwise; valid until the next next() or on_event().
-    struct ControlRecord {
+    // After next(), until it is called again: a record that is not the exchange's but the owner's
+    // (wire::is_owners()). peer 0: it was none. What is nonsense ends the link: end().
+    struct OwnRecord {
         wire::Incarnation peer = 0;
         ByteView bytes{};
     };
-    [[nodiscard]] const ControlRecord& control_record() const { return control_record_; }
+    [[nodiscard]] const OwnRecord& own() const { return own_; }
 
   private:
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
     std::vector<wire::Incarnation> peers_;
-    ControlRecord control_record_;
+    OwnRecord own_;
 };
 
 }  // namespace wspool::link

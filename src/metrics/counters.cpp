@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <numeric>
 #include <span>
 
 namespace wspool::metrics {
@@ -16,8 +17,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(CloseReason::cou
         "bad_close_frame",  "bad_utf8",           "bad_deflate",      "too_big",
         "inflated_too_big", "too_many_fragments", "bad_messages",     "control_rate",
         "partial_timeout",  "pong_timeout",       "write_timeout",    "slow_consumer",
-        "replaced",         "disconnected",       "drained",          "shutdown",
-        "worker_lost",
+        "replaced",         "preempted",          "capacity",         "disconnected",
+        "drained",          "shutdown",           "worker_lost",
 };
 static_assert(!close_names.back().empty());
 
@@ -68,7 +69,6 @@ struct Plain {
 
 // In the order in which they are listed; the families with reasons stand between the two tables.
 constexpr Plain of_connections[] = {
-    {"wspool_connections", true, &Counters::connections, "Connections now, after the upgrade."},
     {"wspool_connections_peak",
      true,
      &Counters::connections_peak,
@@ -175,8 +175,29 @@ std::vector<Family> families(const Counters& counters) {
     return out;
 }
 
+namespace {
+
+// What is exposed by pool and class, in brief.
+void append_seating(Figures& out, const Seating& seating, bool skip_zero) {
+    out.emplace_back("wspool_connections", seating.seats_taken());
+    out.emplace_back("wspool_waiters", seating.waiters_now());
+    for (std::size_t i = 0; i < seating.acquired.size(); ++i) {
+        if (skip_zero && seating.acquired[i] == 0) continue;
+        std::string figure("wspool_acquire_total{result=\"");
+        figure.append(name(static_cast<AcquireResult>(i))).append("\"}");
+        out.emplace_back(std::move(figure), seating.acquired[i]);
+    }
+    std::uint64_t preemptions = 0;
+    for (const Seating::PerClass& to : seating.preemptions)
+        preemptions = std::accumulate(to.begin(), to.end(), preemptions);
+    out.emplace_back("wspool_preemptions_total", preemptions);
+}
+
+}  // namespace
+
 Figures list(const Counters& counters, bool skip_zero) {
     Figures out;
+    append_seating(out, counters.seating, skip_zero);
     for (const Family& family : families(counters)) {
         for (const Family::Sample& sample : family.samples) {
             std::string figure(family.name);

@@ -8,6 +8,8 @@
 // do not.
 #pragma once
 
+#include "metrics/seating.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +43,8 @@ enum class CloseReason : std::uint8_t {
     write_timeout,    // the peer took nothing for limits.write_timeout
     slow_consumer,    // the outbox reached its bound: 1013
     replaced,         // a newer connection of the same id: 4409
+    preempted,        // its seat was taken for a higher priority: 1013
+    capacity,         // waited for a seat in vain, or could not even wait: 1013
     disconnected,     // by an operator, over the control API
     drained,          // 1012
     shutdown,         // 1001
@@ -86,7 +90,7 @@ template <class Reason>
 using PerReason = std::array<std::uint64_t, static_cast<std::size_t>(Reason::count_)>;
 
 struct Counters {
-    std::uint64_t connections = 0;  // now, upgraded
+    std::uint64_t connections = 0;  // now, upgraded; who waits for a seat counts too
     std::uint64_t connections_peak = 0;
     std::uint64_t connections_opened = 0;
     PerReason<CloseReason> connections_closed{};
@@ -100,6 +104,7 @@ struct Counters {
     PerReason<DropReason> dropped{};
     std::uint64_t outbox_bytes = 0;  // now
     std::uint64_t groups = 0;        // now
+    Seating seating;                 // last: the page writes it only when it changed
 
     void add(CloseReason reason) { ++connections_closed[static_cast<std::size_t>(reason)]; }
     void add(RejectReason reason) { ++connections_rejected[static_cast<std::size_t>(reason)]; }

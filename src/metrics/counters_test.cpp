@@ -69,7 +69,8 @@ TEST(CountersTest, ZeroReasonsAreLeftOutOnRequestAndPlainFiguresNever) {
     const auto brief = list(counters, true);
     const std::size_t reasons = static_cast<std::size_t>(CloseReason::count_) +
                                 static_cast<std::size_t>(RejectReason::count_) +
-                                static_cast<std::size_t>(DropReason::count_);
+                                static_cast<std::size_t>(DropReason::count_) +
+                                static_cast<std::size_t>(AcquireResult::count_);
     EXPECT_EQ(all.size() - brief.size(), reasons - 1);
     EXPECT_EQ(figure(counters, "wspool_connections"), 0u);
 }

@@ -6,6 +6,8 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cstddef>
+#include <cstring>
 #include <new>
 #include <type_traits>
 
@@ -19,6 +21,10 @@ static_assert(Word::is_always_lock_free && sizeof(Word) == sizeof(std::uint64_t)
 static_assert(std::is_trivially_copyable_v<Counters>);
 constexpr std::size_t counter_words = sizeof(Counters) / sizeof(std::uint64_t);
 static_assert(counter_words * sizeof(std::uint64_t) == sizeof(Counters));
+// What is behind this word changes only with it (Seating): it is written when it did.
+constexpr std::size_t seating_at = offsetof(Counters, seating) / sizeof(std::uint64_t);
+static_assert(sizeof(Counters) == seating_at * sizeof(std::uint64_t) + sizeof(Seating));
+static_assert(offsetof(Seating, changes) == 0);
 constexpr std::size_t life_words = sizeof(Life) / sizeof(std::uint64_t);
 static_assert(life_words * sizeof(std::uint64_t) == sizeof(Life));
 
@@ -52,7 +58,9 @@ template <std::size_t count>
     auto words = std::bit_cast<CounterWords>(a);
     const auto more = std::bit_cast<CounterWords>(b);
     for (std::size_t i = 0; i < counter_words; ++i) words[i] += more[i];
-    return std::bit_cast<Counters>(words);
+    auto sum = std::bit_cast<Counters>(words);
+    sum.seating.waiting_since = earlier_wait(a.seating.waiting_since, b.seating.waiting_since);
+    return sum;
 }
 
 }  // namespace
@@ -71,8 +79,23 @@ struct alignas(64) Page::Block {
 
     void publish(const Counters& counters) {
         const std::uint64_t next = published.load(std::memory_order_relaxed) + 1;
-        store(copies[next & 1], std::bit_cast<CounterWords>(counters));
+        auto& copy = copies[next & 1];
+        const bool is_same =
+            copy[seating_at].load(std::memory_order_relaxed) == counters.seating.changes;
+        const std::size_t used = is_same ? seating_at : counter_words;
+        const auto* const from = reinterpret_cast<const char*>(&counters);
+        for (std::size_t i = 0; i < used; ++i) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, from + i * sizeof word, sizeof word);
+            copy[i].store(word, std::memory_order_release);
+        }
         published.store(next, std::memory_order_release);
+    }
+
+    // Both copies: the next process counts its changes from the start.
+    void clear() {
+        publish(Counters{});
+        publish(Counters{});
     }
 
     // What was published last, whole. False: overtaken.
@@ -140,6 +163,9 @@ Counters settle(const Counters& dead) {
     settled.queued = 0;
     settled.outbox_bytes = 0;
     settled.groups = 0;
+    settled.seating.waiting_since = 0;
+    settled.seating.seats = {};
+    settled.seating.waiters = {};
     return settled;
 }
 
@@ -189,7 +215,7 @@ void Page::bury(std::size_t place) {
     const auto base = std::bit_cast<Counters>(load(dead.base));
     const std::uint64_t number = dead.begin_write();
     store(dead.base, std::bit_cast<CounterWords>(continued(base, settle(last))));
-    dead.publish(Counters{});
+    dead.clear();
     dead.end_write(number);
 }
 

@@ -144,6 +144,45 @@ TEST(PageTest, WhatADeadProcessOwedIsLostUnderItsName) {
     EXPECT_EQ(count_of(left, CloseReason::worker_lost), 5u);
 }
 
+TEST(PageTest, SeatingIsWrittenWhenItChangedAlsoByAReplacementThatCountsAnew) {
+    Bed bed(1);
+    Counters counters;
+    for (std::uint64_t turn = 0; turn < 3; ++turn) {
+        counters.seating.add(AcquireResult::refused);
+        bed.page.publish(0, counters, start);
+        ++counters.messages_received;
+        bed.page.publish(0, counters, start);
+        EXPECT_EQ(bed.page.snapshot(0).counters.seating.acquired, counters.seating.acquired);
+    }
+    bed.page.bury(0);
+    Counters fresh;
+    for (std::uint64_t turn = 0; turn < 5; ++turn) {
+        fresh.seating.add(AcquireResult::seated);
+        bed.page.publish(0, fresh, start);
+        const auto acquired = bed.page.snapshot(0).counters.seating.acquired;
+        EXPECT_EQ(acquired[static_cast<std::size_t>(AcquireResult::seated)], turn + 1);
+        EXPECT_EQ(acquired[static_cast<std::size_t>(AcquireResult::refused)], 3u);
+    }
+}
+
+TEST(PageTest, SeatsAndWaitersEndWithTheirProcessAndTheLongestWaitIsOfAll) {
+    Bed bed(2);
+    Counters counters;
+    counters.seating.seats[0][2] = 7;
+    counters.seating.waiters[0][3] = 2;
+    counters.seating.waiting_since = 50;
+    counters.seating.changes = 1;
+    bed.page.publish(0, counters, start);
+    counters.seating.waiting_since = 40;
+    bed.page.publish(1, counters, start);
+    EXPECT_EQ(bed.page.sum_of_workers().seating.waiting_since, 40u);
+    EXPECT_EQ(bed.page.sum_of_workers().seating.seats_taken(), 14u);
+    bed.page.bury(1);
+    EXPECT_EQ(bed.page.sum_of_workers().seating.waiting_since, 50u);
+    EXPECT_EQ(bed.page.sum_of_workers().seating.seats_taken(), 7u);
+    EXPECT_EQ(bed.page.sum_of_workers().seating.waiters_now(), 2u);
+}
+
 TEST(PageTest, AnOrderlyEndChangesNothing) {
     Bed bed(1);
     Counters counters = busy_counters();

@@ -363,7 +363,7 @@ bool Admission::next_action(AdmissionAction& action) {
 }
 
 Instant Admission::next_deadline() const {
-    const Instant grace_over = grace_.is_empty() ? never : seats_[grace_.front()].grace_until;
+    const Instant grace_over = grace_.is_empty() ? never : seats_[grace_.front()].last_use;
     return std::min({deadlines_.first_due(), grace_over, preemption_due()});
 }
 

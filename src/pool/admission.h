@@ -121,6 +121,7 @@ struct AdmissionAction {
     SeatId seat = {};            // seated, preempt, revoke
     Duration waited{};           // seated, timed_out, closed
     Instant grace_until{};       // preempt
+    Priority taker{};            // preempt: the class that it is taken for
     Duration reconnect_delay{};  // preempt: when the victim should come back, jittered
 };
 
@@ -168,6 +169,10 @@ class Admission {
     // Charges the seat to another class, where its hold begins anew. One that is leaving stays.
     void reclass(SeatId seat, Priority priority, Instant now);
 
+    // Whether next_action(), next_deadline() and on_deadline() have nothing to say.
+    [[nodiscard]] bool is_quiet() const {
+        return waiting_ == 0 && grace_.is_empty() && next_action_ == actions_.size();
+    }
     // 1 is next of its class; 0: no longer waiting. Those who gave up in the middle of the queue
     // may still be counted.
     [[nodiscard]] std::uint32_t position(WaiterId waiter) const;
@@ -198,8 +203,7 @@ class Admission {
     struct Seat {
         std::uint64_t tag = 0;
         Instant held_since{};
-        Instant last_use{};
-        Instant grace_until{};
+        Instant last_use{};  // leaving: the end of the grace
         std::uint32_t generation = 0;
         SeatState state = SeatState::empty;
         Priority priority{};

@@ -78,7 +78,7 @@ bool Admission::preempt_one(AdmissionAction& action) {
         Seat& seat = seats_[index];
         unlink_held(index);
         seat.state = SeatState::leaving;
-        seat.grace_until = now_ + preemption.grace;
+        seat.last_use = now_ + preemption.grace;
         grace_.push_back(use(), index);
         nominate(index, c);
         budget_schedule_ = std::max(budget_schedule_, now_) + budget_interval_;
@@ -89,7 +89,8 @@ bool Admission::preempt_one(AdmissionAction& action) {
             .priority = seat.priority,
             .tag = seat.tag,
             .seat = SeatId{index, seat.generation},
-            .grace_until = seat.grace_until,
+            .grace_until = seat.last_use,
+            .taker = all_priorities[c],
             .reconnect_delay = Duration(delay / 2 + random_.below(delay + 1)),
         };
         dispatch();  // what c held back may be free for others now
@@ -136,7 +137,7 @@ void Admission::drop_excess_nominations(std::size_t c) {
 
 // The revoked seat stays in use until it is released: whoever holds it may not be gone yet.
 void Admission::revoke_overdue() {
-    while (!grace_.is_empty() && seats_[grace_.front()].grace_until <= now_) {
+    while (!grace_.is_empty() && seats_[grace_.front()].last_use <= now_) {
         const std::uint32_t index = grace_.front();
         Seat& seat = seats_[index];
         grace_.remove(use(), index);

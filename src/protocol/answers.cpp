@@ -141,4 +141,22 @@ void append_draining(ByteBuffer& out, std::uint64_t reconnect_delay_ms) {
     out.append('}');
 }
 
+void append_queued(ByteBuffer& out, std::uint64_t position, std::uint64_t timeout_ms) {
+    out.append(R"({"type":"queued","position":)");
+    append_number(out, position);
+    out.append(R"(,"timeout":)");
+    append_number(out, timeout_ms);
+    out.append('}');
+}
+
+void append_preempted(ByteBuffer& out, std::uint64_t reconnect_delay_ms, std::string_view ticket) {
+    out.append(R"({"type":"preempted","reason":)");
+    append_json_string(out, preempted_reason);
+    out.append(R"(,"reconnectDelay":)");
+    append_number(out, reconnect_delay_ms);
+    out.append(R"(,"ticket":)");
+    append_json_string(out, ticket);
+    out.append('}');
+}
+
 }  // namespace wspool::protocol

@@ -88,6 +88,11 @@ TEST(Answers, have_exactly_these_keys_in_this_order) {
               R"({"type":"welcome","clientId":"a"})");
     EXPECT_EQ(written([](ByteBuffer& out) { append_draining(out, 1500); }),
               R"({"type":"draining","reconnectDelay":1500})");
+    EXPECT_EQ(written([](ByteBuffer& out) { append_queued(out, 3, 30'000); }),
+              R"({"type":"queued","position":3,"timeout":30000})");
+    EXPECT_EQ(written([](ByteBuffer& out) { append_preempted(out, 5000, "t-_"); }),
+              R"({"type":"preempted","reason":"Higher priority connection needed",)"
+              R"("reconnectDelay":5000,"ticket":"t-_"})");
     EXPECT_EQ(invalid_format, R"({"error":"Invalid message format"})");
 }
 

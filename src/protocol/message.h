@@ -128,6 +128,12 @@ void append_position(ByteBuffer& out,
                      bool is_recovered);
 // {"type":"draining","reconnectDelay":MS}
 void append_draining(ByteBuffer& out, std::uint64_t reconnect_delay_ms);
+// {"type":"queued","position":N,"timeout":MS}
+void append_queued(ByteBuffer& out, std::uint64_t position, std::uint64_t timeout_ms);
+inline constexpr std::string_view admitted = R"({"type":"admitted"})";
+// {"type":"preempted","reason":"Higher priority connection needed","reconnectDelay":MS,"ticket":T}
+void append_preempted(ByteBuffer& out, std::uint64_t reconnect_delay_ms, std::string_view ticket);
+inline constexpr std::string_view preempted_reason = "Higher priority connection needed";
 inline constexpr std::string_view invalid_format = R"({"error":"Invalid message format"})";
 
 }  // namespace wspool::protocol

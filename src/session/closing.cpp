@@ -51,8 +51,8 @@ void Engine::State::change_phase(Session& session, Phase phase) {
         abandoned.push_back(id_of(session));
         has_chores = true;
     }
-    if (session.is_held) {
-        session.is_held = false;
+    if (session.is_put_off) {
+        session.is_put_off = false;
         abandoned.push_back(id_of(session));
         has_chores = true;
     }
@@ -204,6 +204,7 @@ void Engine::State::linger(Session& session, bool shuts_write) {
         // Read again: the peer's end is waited for, and what it says before is thrown away.
         session.is_throttled = false;
         session.is_paused = false;
+        session.is_held = false;
         loop.resume(session.stream);
     }
     arm(session);

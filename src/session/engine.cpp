@@ -189,7 +189,11 @@ bool Engine::State::on_received(Session& session, MutableBytes bytes, Event& eve
     switch (session.phase) {
         case Phase::open:
         case Phase::closing:
-            set_input(session, bytes);
+            if (session.is_held) {
+                on_held_bytes(session, bytes);
+            } else {
+                set_input(session, bytes);
+            }
             return false;
         case Phase::request:
             return on_request_bytes(session, bytes, event);
@@ -334,12 +338,12 @@ void Engine::refuse(SessionId id,
                     std::string_view headers) {
     Session* session = state_->find(id);
     if (session == nullptr || session->phase != Phase::judging) return;
-    session->is_held = false;
+    session->is_put_off = false;
     state_->refuse(*session, status, body, reason, headers);
 }
 
-void Engine::hold(SessionId id) {
-    if (Session* session = state_->find(id)) state_->hold(*session);
+void Engine::put_off(SessionId id) {
+    if (Session* session = state_->find(id)) state_->put_off(*session);
 }
 
 void Engine::answer(SessionId id,
@@ -349,7 +353,7 @@ void Engine::answer(SessionId id,
                     std::string_view content_type) {
     Session* session = state_->find(id);
     if (session == nullptr || session->phase != Phase::judging) return;
-    session->is_held = false;
+    session->is_put_off = false;
     state_->finish_with_response(*session,
                                  http::make_response(status, body, headers, content_type));
 }
@@ -402,6 +406,10 @@ void Engine::ping(SessionId id) {
 
 void Engine::pause(SessionId id) {
     if (Session* session = state_->find(id)) state_->pause(*session);
+}
+
+void Engine::hold(SessionId id) {
+    if (Session* session = state_->find(id)) state_->hold(*session);
 }
 
 void Engine::resume(SessionId id) {

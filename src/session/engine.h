@@ -61,13 +61,13 @@ struct EngineOptions {
 enum class EventKind : std::uint8_t {
     opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now
     plain,      // server: a request that is no upgrade, with its body as `payload`: answer() it or
-                // refuse() (any status), now, or hold() it
+                // refuse() (any status), now, or put_off()
     opened,     // client: upgraded; `subprotocol`
     message,    // opcode text (valid UTF-8) or binary, `payload`
     closed,     // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
     failed,     // client: the connect or the handshake failed; `text` is one sentence; last event
     pong,       // the peer answered ping()
-    abandoned,  // server: the client of a deferred opening or of a held request is gone, or its
+    abandoned,  // server: the client of a deferred opening or of a request put off is gone, or its
                 // time was up
     released,   // client: the stream of an opened session is gone; follows `closed`, last event
     readable,   // a watched descriptor; `tag` is the watch()'s
@@ -176,7 +176,7 @@ class Engine {
     // Puts the answer to a plain request off: answer() or refuse() follows in a later turn.
     // `abandoned` says that neither is needed any more; after handshake_timeout the request is
     // answered with 503.
-    void hold(SessionId session);
+    void put_off(SessionId session);
     // For what is no refusal: 200 on /healthz. Closes after the answer.
     void answer(SessionId session,
                 int status,
@@ -210,6 +210,9 @@ class Engine {
     // comes in between, not even one that was received already. Its clocks for pings and unfinished
     // messages stand still; a close() reads on.
     void pause(SessionId session);
+    // Pauses a session that has said nothing yet, and watches it: what it says is kept (up to
+    // hold_size_max bytes) until resume(); one that closes or ends meanwhile is reported as ever.
+    void hold(SessionId session);
     void resume(SessionId session);
     [[nodiscard]] bool is_paused(SessionId session) const;
     // How long it has been open, to 17 ms; nothing for one that is not.

@@ -65,8 +65,8 @@ class PlainTest : public testing::TestWithParam<io::LoopChoice> {
         if (event.kind != EventKind::plain) return;
         session_ = event.session;
         body_ = as_text(event.payload);
-        if (holds_) {
-            engine_->hold(event.session);
+        if (puts_off_) {
+            engine_->put_off(event.session);
         } else {
             engine_->answer(event.session, 200, "answer\n");
         }
@@ -92,7 +92,7 @@ class PlainTest : public testing::TestWithParam<io::LoopChoice> {
     std::optional<std::string> body_;
     std::deque<std::string> said_;
     int abandoned_ = 0;
-    bool holds_ = false;
+    bool puts_off_ = false;
     bool is_connected_ = false;
     bool is_ended_ = false;
 };
@@ -156,7 +156,7 @@ TEST_P(PlainTest, ABodyThatStopsIsRefusedInTime) {
 }
 
 TEST_P(PlainTest, AHeldRequestIsAnsweredInALaterTurn) {
-    holds_ = true;
+    puts_off_ = true;
     start();
     say(post("hello"));
     ASSERT_TRUE(run_until([&] { return body_.has_value(); }));
@@ -169,7 +169,7 @@ TEST_P(PlainTest, AHeldRequestIsAnsweredInALaterTurn) {
 }
 
 TEST_P(PlainTest, AHeldRequestThatNobodyAnswersIsAnsweredInTime) {
-    holds_ = true;
+    puts_off_ = true;
     EngineOptions options;
     options.handshake_timeout = std::chrono::milliseconds(100);
     start(options);
@@ -181,7 +181,7 @@ TEST_P(PlainTest, AHeldRequestThatNobodyAnswersIsAnsweredInTime) {
 }
 
 TEST_P(PlainTest, AHeldRequestIsAbandonedWhenItsClientIsReset) {
-    holds_ = true;
+    puts_off_ = true;
     start();
     say(post("hello"));
     ASSERT_TRUE(run_until([&] { return body_.has_value(); }));

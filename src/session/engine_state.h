@@ -55,6 +55,7 @@ struct Extra {
     bool has_pong = false;
     std::size_t discarded = 0;  // bytes read while lingering
     ByteBuffer unread;          // received before the session was paused, not looked at yet
+    std::size_t walked = 0;     // held: where the first frame begins that was not looked for
     Tick paused_since = 0;
     std::string response;  // the 101 of a deferred opening, until it is decided
 };
@@ -87,11 +88,12 @@ struct Session {
     bool has_ended : 1 = false;     // the peer will send no more
     bool shuts_write : 1 = false;   // shut our half when the outbox is empty
     bool is_paused : 1 = false;     // by the caller
+    bool is_held : 1 = false;       // paused, but still received from
     bool is_throttled : 1 = false;  // by its own outbox
     bool was_opened : 1 = false;    // client: its release is reported
     bool wants_pong : 1 = false;    // the caller asked for a sign of life
     bool is_head : 1 = false;       // its request is HEAD: the answer has no body
-    bool is_held : 1 = false;       // its plain request is to be answered in a later turn
+    bool is_put_off : 1 = false;    // its plain request is to be answered in a later turn
 };
 
 struct Engine::State {
@@ -123,7 +125,7 @@ struct Engine::State {
     Result<Released> give_away(Session& session);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
     void defer(Session& session, std::string_view subprotocol);
-    void hold(Session& session);
+    void put_off(Session& session);
     void set_aside(Session& session);
     void prepare_connection(Session& session);
     void finish_with_response(Session& session, std::string_view response);
@@ -142,6 +144,8 @@ struct Engine::State {
     void note_progress(Session& session);
     void set_input(Session& session, MutableBytes bytes);
     void pause(Session& session);
+    void hold(Session& session);
+    void on_held_bytes(Session& session, ByteView bytes);
     void resume(Session& session);
     void note_unread(Session& session);
     bool read_unread(SessionId id, Event& event);
@@ -318,6 +322,8 @@ inline constexpr std::size_t unflushed_max =
     16 * 1024 * 1024;                                    // beyond it nothing is read until flushed
 inline constexpr std::size_t throttle_size = 64 * 1024;  // a blocked session with more is not read
 inline constexpr std::size_t linger_discard_max = 64 * 1024;
+inline constexpr std::size_t hold_size_max =
+    4096;  // of a held session; the rest stays in the socket
 
 // What an io owner value stands for: a session below owner_watch; with the bits of a watch or a
 // listener these; from foreign_owner on it is not ours.

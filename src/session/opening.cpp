@@ -148,8 +148,8 @@ void Engine::State::defer(Session& session, std::string_view subprotocol) {
     set_aside(session);
 }
 
-void Engine::State::hold(Session& session) {
-    session.is_held = true;
+void Engine::State::put_off(Session& session) {
+    session.is_put_off = true;
     set_aside(session);
 }
 

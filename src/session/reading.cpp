@@ -2,8 +2,40 @@
 #include "session/engine_state.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace wspool::session {
+namespace {
+
+struct Walked {
+    std::uint64_t size;
+    bool is_close;
+};
+
+// The client's frame that begins at `at`; nothing before its head is there. What is wrong with it
+// is found when it is read.
+[[nodiscard]] std::optional<Walked> frame_at(ByteView bytes, std::uint64_t at) {
+    constexpr std::uint64_t mask_size = 4;
+    const auto byte = [&](std::uint64_t i) {
+        return std::to_integer<std::uint64_t>(bytes[at + i]);
+    };
+    if (at + 2 > bytes.size()) return std::nullopt;
+    std::uint64_t head = 2;
+    std::uint64_t size = byte(1) & 0x7F;
+    if (size >= 126) {
+        const std::uint64_t length_size = size == 126 ? 2 : 8;
+        head += length_size;
+        if (at + head > bytes.size()) return std::nullopt;
+        size = 0;
+        for (std::uint64_t i = 0; i < length_size; ++i) size = size << 8 | byte(2 + i);
+        if (size > std::uint64_t{1} << 62) return std::nullopt;
+    }
+    constexpr std::uint64_t close_opcode = 8;
+    return Walked{head + mask_size + size, (byte(0) & 0x0F) == close_opcode};
+}
+
+}  // namespace
 
 void Engine::State::set_input(Session& session, MutableBytes bytes) {
     WSPOOL_ASSERT(input.empty());
@@ -51,9 +83,35 @@ void Engine::State::pause(Session& session) {
     input = {};
 }
 
+// A held session is received from all the same, so that its end is seen: who waits for something is
+// to be forgotten when it goes.
+void Engine::State::hold(Session& session) {
+    if (session.is_paused || session.phase != Phase::open) return;
+    session.is_paused = true;
+    session.is_held = true;
+    Extra& more = extra(session);
+    more.paused_since = tick;
+    more.walked = 0;
+    ByteView bytes{};
+    if (reading == id_of(session)) bytes = std::exchange(input, {});
+    on_held_bytes(session, bytes);  // also what came behind the request
+}
+
+void Engine::State::on_held_bytes(Session& session, ByteView bytes) {
+    Extra& more = *session.extra;
+    more.unread.append(bytes);
+    const ByteView said = more.unread.view();
+    while (const auto frame = frame_at(said, more.walked)) {
+        if (frame->is_close) return on_peer_close(session, ws::CloseCode::normal, {});
+        more.walked += frame->size;
+    }
+    if (said.size() >= hold_size_max && !session.is_throttled) loop.pause(session.stream);
+}
+
 void Engine::State::resume(Session& session) {
     if (!session.is_paused) return;
     session.is_paused = false;
+    session.is_held = false;
     const Tick stood = tick - session.extra->paused_since;
     session.received_at += stood;
     for (Tick* since : {&session.frame_since, &session.message_since, &session.ping_sent_at}) {

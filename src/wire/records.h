@@ -315,6 +315,30 @@ struct OpenedName {
     }
 };
 
+// W → the worker that issued a ticket: is it good? Once only. question 0: no answer is wanted.
+struct Redeem {
+    static constexpr RecordType type = RecordType::redeem;
+    std::uint64_t question = 0;
+    std::uint64_t number = 0;
+    template <class Codec, class Self>
+    static void fields(Codec& codec, Self& self) {
+        codec.number(self.question);
+        codec.number(self.number);
+    }
+};
+
+// Its answer.
+struct Redeemed {
+    static constexpr RecordType type = RecordType::redeemed;
+    std::uint64_t question = 0;
+    bool is_honoured = false;
+    template <class Codec, class Self>
+    static void fields(Codec& codec, Self& self) {
+        codec.number(self.question);
+        codec.flag(self.is_honoured);
+    }
+};
+
 // ---- one record
 
 namespace detail {

@@ -66,16 +66,21 @@ enum class RecordType : std::uint8_t {
     announce_resend,
     announced,
     opened,
-    // 96 … 111: the control process and the workers (control_records.h).
-    command = 96,
+    redeem = 80,  // 80 … 95 are about seats
+    redeemed,
+    command = 96,  // 96 … 111: the control process and the workers (control_records.h)
     command_answer,
     question,
     reply,
 };
 
-// Records of the control process: not the exchange's.
+// Of the process that has the exchange, not of the exchange itself.
+[[nodiscard]] constexpr bool is_owners(RecordType type) {
+    return type >= RecordType::redeem;
+}
+
 [[nodiscard]] constexpr bool is_of_control(RecordType type) {
-    return type >= RecordType::command && type < RecordType{112};
+    return type >= RecordType::command;
 }
 
 }  // namespace wspool::wire

@@ -41,6 +41,7 @@ std::optional<Arrival> Worker::State::judge(const session::Event& event) {
             break;
         }
     }
+    arrival.ticket = http::query_value(event.request->target, "ticket").value;
     if (!id.found) return arrival;
     if (!id.ok || !protocol::is_valid_name(id.value)) {
         refuse(event.session,

@@ -18,14 +18,24 @@ Instant Worker::State::drain_step() {
         to_drain.pop_back();
         Client* client = find(to_hub(id));
         if (client == nullptr || client->state != ClientState::active) continue;
-        if (!client->is_echo) {
-            scratch.clear();
-            protocol::append_draining(scratch, 500 + jitter.below(4500));
-            answer(*client);
-        }
+        tell_draining(*client);
         engine.close(id, ws::CloseCode::service_restart, "restart", CloseReason::drained);
     }
     return never;
+}
+
+void Worker::State::tell_draining(Client& client) {
+    if (client.is_echo) return;
+    scratch.clear();
+    protocol::append_draining(scratch, 500 + jitter.below(4500));
+    answer(client);
+}
+
+// Who waits for a seat is told at once: there will be none.
+void Worker::State::close_seat_pools() {
+    for (pool::Admission& pool : seat_pools) pool.close(engine.now());
+    is_stirred = true;
+    settle_seats();
 }
 
 void Worker::begin_drain() {
@@ -33,6 +43,7 @@ void Worker::begin_drain() {
     if (state.is_draining) return;
     state.is_draining = true;
     state.drain_started = state.engine.now();
+    state.close_seat_pools();
     for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
         const Client& client = state.clients[index];
         if (client.state == ClientState::active) state.to_drain.push_back(client.session);
@@ -48,6 +59,7 @@ void Worker::shut_down() {
     State& state = *state_;
     state.is_draining = true;
     state.to_drain.clear();
+    state.close_seat_pools();
     for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
         const Client& client = state.clients[index];
         if (client.state != ClientState::active) continue;

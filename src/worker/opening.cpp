@@ -1,7 +1,9 @@
 // Who comes and goes: ids registered, clients admitted and forgotten.
 #include "worker/worker_state.h"
 
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace wspool::worker {
 namespace {
@@ -47,45 +49,47 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
-    if (counters.connections + registering_count >= options.connections_max) {
-        refuse(event.session, 503, "Server at capacity.\n", RejectReason::capacity);
-        return;
+    const std::string_view path = http::path_of(event.request->target);
+    std::optional<Arrival> arrival;
+    const bool is_echo = options.echo && is_echo_path(path);
+    if (is_echo) {
+        arrival.emplace().subprotocol = select_subprotocol(event.upgrade->subprotocols);
+    } else {
+        arrival = judge(event);
     }
-    if (options.echo && is_echo_path(http::path_of(event.request->target))) {
-        Client& client = begin(event.session);
-        client.is_echo = true;
-        activate(client, select_subprotocol(event.upgrade->subprotocols));
-        return;
-    }
-    const std::optional<Arrival> arrival = judge(event);
     if (!arrival) return;
     Client& client = begin(event.session);
-    client.is_greeted = arrival->subprotocol == subprotocol_name;
-    enroll(client, *arrival);
+    client.is_echo = is_echo;
+    client.is_greeted = !is_echo && arrival->subprotocol == subprotocol_name;
+    client.pool = static_cast<std::uint8_t>(
+        choose_pool(options.seats, path, arrival->priority, arrival->pool));
+    admit(client, std::move(*arrival));
 }
 
-// Gives the client its id: at once, or when its home has answered.
+// Gives a seated client its id: at once, or when its home has answered.
 void Worker::State::enroll(Client& client, const Arrival& arrival) {
     const hub::Session session = to_hub(client.session);
-    if (arrival.id.empty()) {
-        exchange.register_anonymous(session);
+    if (client.is_echo || arrival.id.empty()) {
+        // One that waited was given its own when it was told it.
+        if (!client.is_echo && !client.is_open) exchange.register_anonymous(session);
         activate(client, arrival.subprotocol);
         return;
     }
     if (exchange.register_id(session, arrival.id, engine.now()) ==
         hub::Exchange::RegisterOutcome::granted) {
         activate(client, arrival.subprotocol);
-    } else {
+    } else if (!client.is_open && !client.is_deferred) {
         engine.defer(client.session, arrival.subprotocol);
+        client.is_deferred = true;
     }
 }
 
 void Worker::State::set_state(Client& client, ClientState state) {
     using enum ClientState;
-    WSPOOL_ASSERT(state != registering || client.state == absent);
+    WSPOOL_ASSERT(state != arriving || client.state == absent);
+    WSPOOL_ASSERT(state != waiting || client.state == arriving);
+    WSPOOL_ASSERT(state != registering || client.state == arriving || client.state == waiting);
     WSPOOL_ASSERT(state != active || client.state == registering);
-    if (client.state == registering) --registering_count;
-    if (state == registering) ++registering_count;
     client.state = state;
 }
 
@@ -96,28 +100,54 @@ Client& Worker::State::begin(session::SessionId session) {
     run_actions();
     client = Client{};
     client.session = session;
-    set_state(client, ClientState::registering);
+    set_state(client, ClientState::arriving);
     return client;
+}
+
+void Worker::State::open(Client& client, std::string_view subprotocol) {
+    engine.accept(client.session, subprotocol, 0);
+    client.is_open = true;
+}
+
+void Worker::State::greet(Client& client, std::string_view id) {
+    scratch.clear();
+    protocol::append_welcome(scratch, id);
+    answer(client);
 }
 
 void Worker::State::activate(Client& client, std::string_view subprotocol) {
     if (is_draining) {  // it began while its id was being registered
         deactivate(client);
+        if (client.is_open) {
+            engine.close(client.session,
+                         ws::CloseCode::service_restart,
+                         "restart",
+                         metrics::CloseReason::drained);
+            return;
+        }
         refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
     set_state(client, ClientState::active);
-    engine.accept(client.session, subprotocol, 0);
+    if (client.is_open) {  // it has waited
+        if (client.is_greeted) {
+            scratch.clear();
+            scratch.append(protocol::admitted);
+            answer(client);
+        }
+        engine.resume(client.session);
+        return;
+    }
+    open(client, subprotocol);
     if (!client.is_greeted) return;
     hub::ClientId::TextBuffer buffer;
-    scratch.clear();
-    protocol::append_welcome(scratch, exchange.id_of(client.session.index, buffer));
-    answer(client);
+    greet(client, exchange.id_of(client.session.index, buffer));
 }
 
 // Takes a client out of groups and directory. Its session may go on closing.
 void Worker::State::deactivate(Client& client) {
     if (client.state == ClientState::absent) return;
+    give_seat_back(client);
     set_state(client, ClientState::absent);
     if (!commanded_joins.empty()) {
         end_commanded_join(client, {}, wire::Refusal::unknown_target);

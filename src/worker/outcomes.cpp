@@ -57,11 +57,7 @@ void Worker::State::run(const hub::Action& action) {
             activate(*client, {});
             return;
         case ActionKind::rejected:
-            deactivate(*client);
-            refuse(client->session,
-                   409,
-                   "This client id is connected already.\n",
-                   RejectReason::duplicate_id);
+            reject(*client);
             return;
         case ActionKind::evict:
             evict(*client);
@@ -175,10 +171,25 @@ void Worker::State::tell_position(const hub::Action& action) {
 // -----------------------------------------------------------------------------------------------
 // ids
 
-void Worker::State::evict(Client& client) {
-    const bool was_open = client.state == ClientState::active;
+// Its id was not granted.
+void Worker::State::reject(Client& client) {
     deactivate(client);
-    if (!was_open) {
+    if (!client.is_open) {
+        refuse(client.session,
+               409,
+               "This client id is connected already.\n",
+               RejectReason::duplicate_id);
+        return;
+    }
+    engine.close(client.session,
+                 ws::CloseCode::replaced,
+                 "this client id is connected already",
+                 CloseReason::replaced);
+}
+
+void Worker::State::evict(Client& client) {
+    deactivate(client);
+    if (!client.is_open) {
         refuse(client.session,
                409,
                "A newer connection took this client id.\n",

@@ -12,9 +12,20 @@ void Worker::State::flush_peers() {
 
 void Worker::State::read_peers() {
     while (peers.next(engine.now())) {
-        if (peers.control_record().peer != 0) on_control_record(peers.control_record());
+        const link::PeerLinks::OwnRecord& own = peers.own();
+        if (own.peer != 0 && !on_own_record(own)) peers.end(own.peer, engine.now());
         run_actions();
     }
+    if (!asked_tickets.empty()) end_asked_tickets();
+}
+
+// False: it was nonsense.
+bool Worker::State::on_own_record(const link::PeerLinks::OwnRecord& record) {
+    wire::Header header;
+    if (wire::read_header(record.bytes, record.bytes.size(), header) != wire::HeaderOutcome::ok)
+        return false;
+    return wire::is_of_control(header.type) ? on_question(record)
+                                            : on_ticket_record(record.peer, record.bytes);
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {

@@ -14,14 +14,11 @@ constexpr std::size_t groups_listed_max = 1'000;
 
 }  // namespace
 
-void Worker::State::on_control_record(const link::PeerLinks::ControlRecord& record) {
+bool Worker::State::on_question(const link::PeerLinks::OwnRecord& record) {
     wire::Question question;
+    if (!wire::decode(record.bytes, question)) return false;
     ByteBuffer* out = exchange.outgoing(record.peer);
-    if (out == nullptr) return;
-    if (!wire::decode(record.bytes, question)) {
-        peers.end(record.peer, engine.now());
-        return;
-    }
+    if (out == nullptr) return true;
     wire::Reply reply{.number = question.number, .kind = question.kind};
     client_items.clear();
     group_items.clear();

@@ -72,6 +72,7 @@ std::string_view Worker::State::write_tag(const Tag& tag) {
 void Worker::State::on_message(const session::Event& event) {
     Client& client = clients[event.session.index];
     WSPOOL_ASSERT(client.session == event.session);
+    if (has_shares) pool_of(client).touch(client.seat, engine.now());
     if (client.is_echo) {
         (void)engine.send(event.session, event.opcode, event.payload);
         return;

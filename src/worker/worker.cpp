@@ -5,6 +5,17 @@
 #include <algorithm>
 
 namespace wspool::worker {
+namespace {
+
+// A lone worker shares no key with anybody.
+[[nodiscard]] TicketKey make_ticket_key(bool is_alone, const HashKey& key, Entropy& entropy) {
+    if (!is_alone) return derive_ticket_key(key);
+    TicketKey drawn{};
+    entropy.fill(std::as_writable_bytes(std::span(drawn)));
+    return drawn;
+}
+
+}  // namespace
 
 Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy)
     : options(options_in),
@@ -12,7 +23,10 @@ Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& e
       exchange(options.exchange, entropy),
       peers(loop, options.link, exchange),
       parser({.depth_max = options.json_depth_max}),
-      jitter(entropy.next_u64()) {
+      jitter(entropy.next_u64()),
+      ticket_key(make_ticket_key(options.is_alone, options.exchange.key, entropy)),
+      tickets(options.exchange.incarnation, options.seats.ticket_time, options.seats.tickets_max) {
+    make_seat_pools();
     exchange.set_prefix(protocol::append_broadcast_prefix);
     if (options.is_alone) exchange.become_home(engine.now());
 }
@@ -50,10 +64,11 @@ void Worker::State::handle(const session::Event& event) {
             WSPOOL_UNREACHABLE();  // the worker opens no connection itself
     }
     run_actions();
+    settle_seats();
 }
 
 Instant Worker::State::next_deadline() {
-    Instant deadline = exchange.next_deadline();
+    Instant deadline = std::min(exchange.next_deadline(), seat_deadline());
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
     for (const Command& command : commands) deadline = std::min(deadline, command.deadline);
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
@@ -84,9 +99,10 @@ void Worker::unwatch(std::uint64_t tag) {
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();
+    state.settle_seats();
     deadline = std::min(deadline, state.next_deadline());
     state.flush_peers();
-    if (state.peers.wants_turn()) deadline = Instant::min();
+    if (state.peers.wants_turn() || state.is_stirred) deadline = Instant::min();
     state.engine.wait(deadline);
     for (const io::ShortSend& short_send : state.engine.foreign_short_sends())
         state.peers.on_short_send(short_send);
@@ -94,6 +110,8 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.exchange.on_time(state.engine.now());
     state.end_checks();
     state.run_actions();
+    state.pass_seat_time();
+    state.settle_seats();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);
     state.counters.groups = state.exchange.group_count();
@@ -107,6 +125,7 @@ const metrics::Counters& Worker::counters() const {
 void Worker::check_invariants() const {
     state_->engine.check_invariants();
     state_->exchange.check_invariants();
+    state_->check_seats();
 }
 
 }  // namespace wspool::worker

@@ -11,6 +11,7 @@
 #include "link/peer_links.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
+#include "worker/seat_options.h"
 
 #include <cstdint>
 #include <memory>
@@ -19,7 +20,8 @@ namespace wspool::worker {
 
 struct WorkerOptions {
     session::EngineOptions engine;
-    std::size_t connections_max = 10'000;
+    std::size_t connections_max = 10'000;  // seats, of all pools
+    SeatOptions seats;
     hub::ExchangeOptions exchange;        // groups and ids, and who this worker is among others
     bool echo = false;                    // raw echo of every message on paths below /echo
     std::size_t json_depth_max = 64;      // limits.json_depth

@@ -4,38 +4,51 @@
 #include "base/chunked_array.h"
 #include "hub/exchange.h"
 #include "link/peer_links.h"
-#include "pool/priority.h"
+#include "pool/admission.h"
 #include "protocol/message.h"
 #include "wire/control_records.h"
+#include "worker/tickets.h"
 #include "worker/worker.h"
 
 #include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace wspool::worker {
 
-// A client's life (State::set_state): absent → registering → active → absent; registering ends in
-// absent where its id was refused. registering: its upgrade waits for the home of its id. active:
-// admitted, and neither closed nor replaced.
-enum class ClientState : std::uint8_t { absent, registering, active };
+// A client's life (State::set_state): absent → arriving → waiting → registering → active → absent.
+// It may skip waiting, and end in any state. arriving: judged, not seated yet; across turns only
+// while the worker that issued its ticket is asked. waiting: upgraded, in the queue for a seat.
+// registering: has a seat, and waits for the home of its id. active: admitted, and neither closed
+// nor replaced.
+enum class ClientState : std::uint8_t { absent, arriving, waiting, registering, active };
 
 // What the worker knows about one session, under the session's index.
 struct Client {
     session::SessionId session;
+    pool::SeatId seat;  // waiting: the numbers of its WaiterId
     std::uint32_t bad_messages = 0;
     ClientState state = ClientState::absent;
-    bool is_echo = false;     // on the raw echo endpoint: has no id and is in no group
-    bool is_greeted = false;  // negotiated wspool.v1: is told its id first
+    std::uint8_t pool = 0;  // of seats
+    pool::Priority priority = pool::Priority::normal;
+    bool is_echo : 1 = false;      // on the raw echo endpoint: has no id and is in no group
+    bool is_greeted : 1 = false;   // negotiated wspool.v1: is told its id first
+    bool is_deferred : 1 = false;  // the answer to its request was put off
+    bool is_open : 1 = false;      // answered with 101
+    bool is_leaving : 1 = false;   // its seat is taken back
 };
+static_assert(sizeof(Client) == 24);
 
 // Who asks to be let in, once its request was judged. `subprotocol` points into the request.
 struct Arrival {
     std::string id;  // empty: anonymous
     pool::Priority priority = pool::Priority::normal;
     std::string_view subprotocol;  // the one selected
+    std::string ticket;            // what it was given when it was preempted; empty: nothing
+    std::string pool;              // its token's claim; empty: none
 };
 
 // What comes back with the answer to a pending request of a client: how the answer is written, and
@@ -74,6 +87,8 @@ struct Worker::State {
     void on_opening(const session::Event& event);
     void on_plain(const session::Event& event);
     void enroll(Client& client, const Arrival& arrival);
+    void open(Client& client, std::string_view subprotocol);
+    void greet(Client& client, std::string_view id);
     void set_state(Client& client, ClientState state);
     [[nodiscard]] Client& begin(session::SessionId session);
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
@@ -83,6 +98,36 @@ struct Worker::State {
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason);
+
+    // ---- admission.cpp: who has a seat
+    void make_seat_pools();
+    [[nodiscard]] pool::Admission& pool_of(const Client& client) { return seat_pools[client.pool]; }
+    void admit(Client& client, Arrival arrival);
+    void take_seat(Client& client, pool::SeatId seat);
+    void ask_for_seat(Client& client, Arrival arrival, bool is_returning);
+    void line_up(Client& client, Arrival arrival, const pool::Verdict& verdict, Duration timeout);
+    void keep_arrival(const Client& client, Arrival arrival);
+    [[nodiscard]] Arrival take_arrival(const Client& client);
+    void turn_away(Client& client, const Arrival& arrival);
+    [[nodiscard]] bool take_over(Client& client, const Arrival& arrival);
+    void count_seat_given(const Client& client);
+    void give_seat_back(Client& client);
+    void end_wait(const Client& client);
+    void send_away(Client& client,
+                   ws::CloseCode code,
+                   std::string_view text,
+                   metrics::CloseReason reason);
+    [[nodiscard]] Instant seat_deadline() const;
+    void pass_seat_time();
+    void settle_seats();
+    void run(pool::Admission& pool, const pool::AdmissionAction& action);
+    void announce_preemption(Client& client, const pool::AdmissionAction& action);
+    [[nodiscard]] std::optional<bool> weigh_ticket(Client& client, Arrival& arrival);
+    void spend_ticket(const Client& client, const Arrival& arrival);
+    [[nodiscard]] bool on_ticket_record(wire::Incarnation peer, ByteView record);
+    void end_asked_tickets();
+    void settle_ticket(std::uint64_t question, metrics::TicketUse use);
+    void check_seats() const;
 
     // ---- router.cpp: what is said
     void on_message(const session::Event& event);
@@ -121,6 +166,7 @@ struct Worker::State {
                 std::string_view prefix,
                 bool has_offsets);
     void tell_position(const hub::Action& action);
+    void reject(Client& client);
     void evict(Client& client);
     void check(Client& client, std::uint64_t question);
     void on_pong(session::SessionId session);
@@ -129,6 +175,7 @@ struct Worker::State {
     // ---- peers.cpp: other processes
     void flush_peers();
     void read_peers();
+    [[nodiscard]] bool on_own_record(const link::PeerLinks::OwnRecord& record);
 
     // ---- commands.cpp: what the control process orders
     void take_command(const hub::Delivery& delivery);
@@ -139,7 +186,7 @@ struct Worker::State {
     void answer_command(const Command& command, const wire::CommandAnswer& answer);
 
     // ---- questions.cpp: what it asks
-    void on_control_record(const link::PeerLinks::ControlRecord& record);
+    [[nodiscard]] bool on_question(const link::PeerLinks::OwnRecord& record);
     void list_client(std::uint32_t index, bool with_groups);
     void list_clients(const wire::Question& question, wire::Reply& reply);
     void list_groups(const wire::Question& question, wire::Reply& reply);
@@ -147,6 +194,8 @@ struct Worker::State {
 
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
+    void tell_draining(Client& client);
+    void close_seat_pools();
 
     WorkerOptions options;
     metrics::Counters counters;
@@ -156,7 +205,20 @@ struct Worker::State {
     protocol::Parser parser;
     Prng jitter;
     ChunkedArray<Client> clients;
-    std::size_t registering_count = 0;  // clients in that state
+
+    std::deque<pool::Admission> seat_pools;  // the shared one, then the dedicated ones
+    bool is_stirred = false;                 // one of them may have actions
+    bool has_shares = false;                 // one of them has: idle seats are told from busy ones
+    // Of clients that wait, or arrive for longer than an event; by the client's index.
+    std::unordered_map<std::uint32_t, Arrival> arrivals;
+    TicketKey ticket_key;
+    Tickets tickets;
+    // Questions to other workers; each ends with its answer or with that worker.
+    struct AskedTicket {
+        std::uint64_t question;  // tag_of() the client
+        wire::Incarnation issuer;
+    };
+    std::vector<AskedTicket> asked_tickets;
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written
@@ -196,6 +258,13 @@ inline constexpr std::size_t commands_max = 256;
 
 [[nodiscard]] inline hub::Session to_hub(session::SessionId session) {
     return {session.index, session.generation};
+}
+// A client as a word; never 0. What is decided about one that is gone finds nobody.
+[[nodiscard]] inline std::uint64_t tag_of(const Client& client) {
+    return (std::uint64_t{client.session.generation} << 32 | client.session.index) + 1;
+}
+[[nodiscard]] inline hub::Session session_of_tag(std::uint64_t tag) {
+    return {static_cast<std::uint32_t>(tag - 1), static_cast<std::uint32_t>((tag - 1) >> 32)};
 }
 [[nodiscard]] std::string_view select_subprotocol(const std::vector<std::string_view>& offered);
 [[nodiscard]] Tag read_tag(std::string_view bytes);

@@ -1,14 +1,6 @@
 // The worker over loopback: clients of our own engine, one thread, both of the kernel's loops. Real
 // clients and misbehaving ones are in test/integration; whole runs from a seed in sim/.
-#include "worker/worker.h"
-
-#include <gtest/gtest.h>
-
-#include <functional>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
+#include "worker/worker_bed.h"
 
 namespace wspool::worker {
 namespace {
@@ -16,94 +8,7 @@ namespace {
 using metrics::CloseReason;
 using metrics::RejectReason;
 
-class WorkerTest : public testing::TestWithParam<io::LoopChoice> {
-  protected:
-    void start(const WorkerOptions& options = {}) {
-        server_loop_ = std::move(io::make_loop({GetParam(), {}})->loop);
-        client_loop_ = std::move(io::make_loop({GetParam(), {}})->loop);
-        worker_.emplace(*server_loop_, options, entropy_);
-        clients_.emplace(*client_loop_, session::EngineOptions{}, entropy_, client_counters_);
-        address_ = worker_->listen(*io::parse_address("127.0.0.1:0")).value();
-    }
-
-    void TearDown() override {
-        if (!worker_) return;
-        worker_->check_invariants();
-        EXPECT_TRUE(worker_->counters().is_conserved());
-    }
-
-    bool run_until(const std::function<bool()>& done) {
-        const Instant limit = client_loop_->now() + std::chrono::seconds(10);
-        while (!done()) {
-            if (client_loop_->now() > limit) return false;
-            (void)worker_->turn(server_loop_->now() + std::chrono::milliseconds(1));
-            clients_->wait(client_loop_->now() + std::chrono::milliseconds(1));
-            session::Event event;
-            while (clients_->next(event)) on_client(event);
-        }
-        return true;
-    }
-
-    void on_client(const session::Event& event) {
-        if (event.kind == session::EventKind::opened) {
-            subprotocol_ = event.text;
-            ++settled_;
-        } else if (event.kind == session::EventKind::message) {
-            heard_[event.tag].emplace_back(as_text(event.payload));
-        } else if (event.kind == session::EventKind::closed) {
-            closed_[event.tag] = event.code;
-        } else if (event.kind == session::EventKind::failed) {
-            refusal_ = event.text;
-            ++settled_;
-        }
-    }
-
-    // Connects and waits for the answer; what this client hears is heard_[tag].
-    session::SessionId connect(std::uint64_t tag,
-                               std::string target,
-                               std::vector<std::string> subprotocols = {}) {
-        ws::ClientHandshake handshake;
-        handshake.host = "localhost";
-        handshake.target = std::move(target);
-        handshake.key = ws::make_key(entropy_);
-        handshake.subprotocols = std::move(subprotocols);
-        const std::size_t before = settled_;
-        const auto session = clients_->connect(address_, handshake, tag);
-        EXPECT_TRUE(session);
-        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
-        return *session;
-    }
-
-    void say(session::SessionId session, std::string_view text) {
-        (void)clients_->send(session, ws::Opcode::text, as_bytes(text));
-    }
-
-    // Says `text` and waits for the next message that this client hears.
-    std::string ask(session::SessionId session, std::uint64_t tag, std::string_view text) {
-        const std::size_t before = heard_[tag].size();
-        say(session, text);
-        EXPECT_TRUE(run_until([&] { return heard_[tag].size() > before; })) << text;
-        return heard_[tag].size() > before ? heard_[tag][before] : "";
-    }
-
-    [[nodiscard]] std::uint64_t closed(CloseReason reason) const {
-        return worker_->counters().connections_closed[static_cast<std::size_t>(reason)];
-    }
-    [[nodiscard]] std::uint64_t rejected(RejectReason reason) const {
-        return worker_->counters().connections_rejected[static_cast<std::size_t>(reason)];
-    }
-
-    SeededEntropy entropy_{5};
-    metrics::Counters client_counters_;
-    std::unique_ptr<io::Loop> server_loop_, client_loop_;
-    std::optional<Worker> worker_;
-    std::optional<session::Engine> clients_;
-    io::Address address_;
-    std::size_t settled_ = 0;
-    std::string subprotocol_, refusal_;
-    std::map<std::uint64_t, std::vector<std::string>> heard_;
-    std::map<std::uint64_t, ws::CloseCode> closed_;
-};
+using WorkerTest = WorkerBed;
 
 TEST_P(WorkerTest, carries_a_broadcast_to_the_other_members_and_no_further) {
     start();
@@ -186,6 +91,7 @@ TEST_P(WorkerTest, attempts_at_a_taken_id_do_not_wear_its_holder_out) {
 TEST_P(WorkerTest, refuses_what_it_cannot_take) {
     WorkerOptions options;
     options.connections_max = 1;
+    options.seats.shared.waiters_max = {};
     start(options);
     (void)connect(1, "/?priority=urgent");
     EXPECT_NE(refusal_.find("400"), std::string::npos);
