@@ -49,11 +49,13 @@ void Worker::shut_down() {
     state.is_draining = true;
     state.to_drain.clear();
     for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
-        const Client& client = state.clients[index];
+        Client& client = state.clients[index];
+        if (client.state == ClientState::registering) state.turn_away(client);
         if (client.state != ClientState::active) continue;
         state.engine.close(
             client.session, ws::CloseCode::going_away, "shutdown", CloseReason::shutdown);
     }
+    state.run_actions();
 }
 
 bool Worker::is_draining() const {

@@ -41,6 +41,10 @@ void Worker::State::refuse(session::SessionId session,
     engine.refuse(session, status, body, reason, headers);
 }
 
+void Worker::State::refuse_draining(session::SessionId session) {
+    refuse(session, 503, "This server is being restarted.\n", RejectReason::draining);
+}
+
 void Worker::State::on_plain(const session::Event& event) {
     if (event.request->method == "GET" && http::path_of(event.request->target) == "/healthz") {
         if (is_draining) {
@@ -59,7 +63,7 @@ void Worker::State::on_plain(const session::Event& event) {
 
 void Worker::State::on_opening(const session::Event& event) {
     if (is_draining) {
-        refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
+        refuse_draining(event.session);
         return;
     }
     if (counters.connections + registering_count >= options.connections_max) {
@@ -141,9 +145,8 @@ Client& Worker::State::begin(session::SessionId session) {
 }
 
 void Worker::State::activate(Client& client, std::string_view subprotocol) {
-    if (is_draining) {  // it began while its id was being registered
-        deactivate(client);
-        refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);
+    if (is_draining) {
+        turn_away(client);
         return;
     }
     set_state(client, ClientState::active);
@@ -153,6 +156,12 @@ void Worker::State::activate(Client& client, std::string_view subprotocol) {
     scratch.clear();
     protocol::append_welcome(scratch, exchange.id_of(client.session.index, buffer));
     answer(client);
+}
+
+// Its id was still being registered when the drain began.
+void Worker::State::turn_away(Client& client) {
+    deactivate(client);
+    refuse_draining(client.session);
 }
 
 // Takes a client out of groups and directory. Its session may go on closing.

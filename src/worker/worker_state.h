@@ -54,10 +54,12 @@ struct Worker::State {
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
+    void turn_away(Client& client);
     void refuse(session::SessionId session,
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason);
+    void refuse_draining(session::SessionId session);
 
     // ---- router.cpp: what is said
     void on_message(const session::Event& event);

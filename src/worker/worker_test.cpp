@@ -2,6 +2,8 @@
 // clients and misbehaving ones are in test/integration; whole runs from a seed in sim/.
 #include "worker/worker.h"
 
+#include "base/hash.h"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -58,20 +60,27 @@ class WorkerTest : public testing::TestWithParam<io::LoopChoice> {
         }
     }
 
-    // Connects and waits for the answer; what this client hears is heard_[tag].
-    session::SessionId connect(std::uint64_t tag,
-                               std::string target,
-                               std::vector<std::string> subprotocols = {}) {
+    session::SessionId connect_unanswered(std::uint64_t tag,
+                                          std::string target,
+                                          std::vector<std::string> subprotocols = {}) {
         ws::ClientHandshake handshake;
         handshake.host = "localhost";
         handshake.target = std::move(target);
         handshake.key = ws::make_key(entropy_);
         handshake.subprotocols = std::move(subprotocols);
-        const std::size_t before = settled_;
         const auto session = clients_->connect(address_, handshake, tag);
         EXPECT_TRUE(session);
-        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
         return *session;
+    }
+
+    // Connects and waits for the answer; what this client hears is heard_[tag].
+    session::SessionId connect(std::uint64_t tag,
+                               std::string target,
+                               std::vector<std::string> subprotocols = {}) {
+        const std::size_t before = settled_;
+        const auto session = connect_unanswered(tag, std::move(target), std::move(subprotocols));
+        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
+        return session;
     }
 
     void say(session::SessionId session, std::string_view text) {
@@ -259,6 +268,25 @@ TEST_P(WorkerTest, shuts_down_at_once_when_told_to) {
     worker_->shut_down();
     ASSERT_TRUE(run_until([&] { return worker_->is_finished(); }));
     EXPECT_EQ(closed(CloseReason::drained) + closed(CloseReason::shutdown), 3u);
+}
+
+// Its id is homed at a worker that is not there.
+TEST_P(WorkerTest, turns_who_waits_for_an_id_away_when_it_is_shut_down) {
+    WorkerOptions options;
+    options.is_alone = false;
+    options.exchange.index_count = 2;
+    start(options);
+    worker_->become_home();
+    std::string id = "x";
+    while (sip_hash(id, options.exchange.key) % 2 == 0) id += 'x';
+    connect_unanswered(1, "/?clientId=" + id);
+    for (std::uint64_t tag = 2; tag <= 3; ++tag) (void)connect(tag, "/");  // it has come before
+    const std::size_t before = settled_;
+    worker_->shut_down();
+    EXPECT_EQ(rejected(RejectReason::draining), 1u);
+    ASSERT_TRUE(run_until([&] { return settled_ > before && worker_->is_finished(); }));
+    EXPECT_NE(refusal_.find("503"), std::string::npos) << refusal_;
+    EXPECT_EQ(closed(CloseReason::shutdown), 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Loops,
