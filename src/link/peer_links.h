@@ -8,7 +8,8 @@
 //   while (peers.next(now)) take
 //   for each foreign event { peers.on_event(…); while (peers.next(now)) take }
 //
-// Invariant: a peer has a link exactly as long as the exchange knows it.
+// Invariant: a peer has a link exactly as long as the exchange knows it. Where a link cannot be
+// made, or is lost and its peer lives (nonsense, or a bound of Links), this process aborts.
 // Ownership: owns the links; the exchange is the owner's.
 #pragma once
 
