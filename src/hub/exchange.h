@@ -187,8 +187,8 @@ class Exchange {
     // ended (R24); with no peers at once.
     void become_home(Instant now);
     [[nodiscard]] bool is_open() const;  // is home, and serves
-    // One whole record, header included, An error is a
-    // sentence: the record is nonsense; end the link (and say so by on_peer_ended()).
+    // One whole record, header included. An error is a sentence: the record is nonsense, and this
+    // process and the peer cannot go on with each other.
     [[nodiscard]] Result<void> on_record(wire::Incarnation peer, ByteView record, Instant now);
     // Encoded records for `peer`, to be taken (and cleared) once a turn; null: no such peer.
     [[nodiscard]] ByteBuffer* outgoing(wire::Incarnation peer);

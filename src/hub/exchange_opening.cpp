@@ -34,7 +34,7 @@ struct Exchange::State::Merge {
 namespace {
 
 [[nodiscard]] tl::unexpected<Error> nonsense(const char* what) {
-    return fail(std::string("A peer announced ") + what + "; the link is ended.");
+    return fail(std::string("A peer announced ") + what + ".");
 }
 
 template <class Visit>

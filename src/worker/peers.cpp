@@ -13,7 +13,8 @@ void Worker::State::flush_peers() {
 void Worker::State::read_peers() {
     while (peers.next(engine.now())) {
         const link::PeerLinks::OwnRecord& own = peers.own();
-        if (own.peer != 0 && !on_own_record(own)) peers.end(own.peer, engine.now());
+        if (own.peer != 0 && !on_own_record(own))
+            link::PeerLinks::give_up(own.peer, "it sent a record that cannot be read.");
         run_actions();
     }
     if (!asked_tickets.empty()) end_asked_tickets();

@@ -53,7 +53,7 @@ class Worker {
 
     // New connections get 503; clients are told, and closed with 1012, spread over drain_time.
     void begin_drain();
-    // The rest is closed at once with 1001.
+    // The rest is closed at once with 1001; who waits for an id gets 503.
     void shut_down();
     [[nodiscard]] bool is_draining() const;
     // True once draining or shut down and no session is left.

@@ -94,10 +94,12 @@ struct Worker::State {
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
+    void refuse_draining(Client& client);
     void refuse(session::SessionId session,
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason);
+    void refuse_draining(session::SessionId session);
 
     // ---- admission.cpp: who has a seat
     void make_seat_pools();

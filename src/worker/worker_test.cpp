@@ -1,5 +1,6 @@
 // The worker over loopback: clients of our own engine, one thread, both of the kernel's loops. Real
 // clients and misbehaving ones are in test/integration; whole runs from a seed in sim/.
+#include "base/hash.h"
 #include "worker/worker_bed.h"
 
 namespace wspool::worker {
@@ -165,6 +166,25 @@ TEST_P(WorkerTest, shuts_down_at_once_when_told_to) {
     worker_->shut_down();
     ASSERT_TRUE(run_until([&] { return worker_->is_finished(); }));
     EXPECT_EQ(closed(CloseReason::drained) + closed(CloseReason::shutdown), 3u);
+}
+
+// Its id is homed at a worker that is not there.
+TEST_P(WorkerTest, turns_who_waits_for_an_id_away_when_it_is_shut_down) {
+    WorkerOptions options;
+    options.is_alone = false;
+    options.exchange.index_count = 2;
+    start(options);
+    worker_->become_home();
+    std::string id = "x";
+    while (sip_hash(id, options.exchange.key) % 2 == 0) id += 'x';
+    connect_unanswered(1, "/?clientId=" + id);
+    for (std::uint64_t tag = 2; tag <= 3; ++tag) (void)connect(tag, "/");  // it has come before
+    const std::size_t before = settled_;
+    worker_->shut_down();
+    EXPECT_EQ(rejected(RejectReason::draining), 1u);
+    ASSERT_TRUE(run_until([&] { return settled_ > before && worker_->is_finished(); }));
+    EXPECT_NE(refusal_.find("503"), std::string::npos) << refusal_;
+    EXPECT_EQ(closed(CloseReason::shutdown), 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Loops,
