@@ -86,7 +86,11 @@ struct Exchange::State {
                                      const PublishRequest& request,
                                      wire::Kind kind,
                                      Instant now);
-    void take(Upstream& upstream, const PublishRequest& request, wire::Kind kind, Instant asked);
+    void take(Upstream& upstream,
+              const PublishRequest& request,
+              std::string_view sender_id,
+              wire::Kind kind,
+              Instant asked);
     void serve_parked(Upstream& upstream, Instant now);
     void serve_one_parked(Upstream& upstream, const Parked& parked, Instant now);
     [[nodiscard]] Unfinished* unfinished_at(Upstream& upstream, std::uint64_t sequence);
