@@ -54,13 +54,13 @@ PublishAnswer Exchange::State::publish(const PublishRequest& request,
     if (serves(index)) return publish_here(request, kind, hash, now);
 
     Upstream& upstream = upstreams[index];
-    const std::size_t charge =
-        charge_of(request.name, sender_id_of(request.sender), request.payload.size());
+    const std::string_view sender_id = sender_id_of(request.sender);
+    const std::size_t charge = charge_of(request.name, sender_id, request.payload.size());
     if (charge > options.window_bytes) return {Outcome::refused, wire::Refusal::too_big, {}, {}};
     if (!upstream.parked.empty() || !has_window(upstream, charge)) {
         return park(upstream, request, kind, now);
     }
-    take(upstream, request, sender_id_of(request.sender), kind, now);
+    take(upstream, request, sender_id, kind, now);
     return {Outcome::pending, {}, {}, {}};
 }
 
@@ -128,8 +128,9 @@ PublishAnswer Exchange::State::park(Upstream& upstream,
     }
     Parked parked{.name = std::string(request.name),
                   .tag = std::string(request.tag),
-                  .sender_id = std::string(sender_id_of(request.sender)),
+                  .payload = {},
                   .sender = request.sender,
+                  .sender_id = std::string(sender_id_of(request.sender)),
                   .kind = kind,
                   .at = now};
     parked.payload.append(request.payload);

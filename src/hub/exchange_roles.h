@@ -46,9 +46,9 @@ struct Unfinished {
 struct Parked {
     std::string name{};
     std::string tag{};
-    std::string sender_id{};  // the sender may be gone when its turn comes
     ByteBuffer payload{};
     Session sender{};
+    std::string sender_id{};  // the sender may be gone when there is window
     wire::Kind kind{};
     Instant at{};
 };
