@@ -97,7 +97,11 @@ io::LoopOptions loop_options(const Config& config) {
 
 LoadedConfig load_config(const ConfigSources& sources) {
     LoadedConfig loaded;
-    if (sources.file) loaded.errors = read_config_file(*sources.file, loaded.config);
+    if (sources.file_text) {
+        loaded.errors = read_config_text(*sources.file_text, *sources.file, loaded.config);
+    } else if (sources.file) {
+        loaded.errors = read_config_file(*sources.file, loaded.config);
+    }
     read_environment(sources, loaded);
     read_options(sources.options, loaded);
     return loaded;

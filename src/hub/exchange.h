@@ -175,6 +175,10 @@ class Exchange {
     // What is kept with each group for the caller: made once when the group is.
     using MakePrefix = void (*)(ByteBuffer& out, std::string_view group);
     void set_prefix(MakePrefix make_prefix);
+    // The bounds of `options` from here on: groups of a member, and what is kept. Histories are cut
+    // to them at once. The rules must be those that there are, apart from their bounds; a window
+    // grows where it was smaller. The rest of `options` stays as it was.
+    void set_bounds(const ExchangeOptions& options, Instant now);
 
     // ---- peers
     // A link to `peer` exists. A fresh process is first told everybody alive, then become_home().

@@ -51,6 +51,7 @@ struct Exchange::State {
     void drop_front(Name& name);
     void touch_history(std::uint32_t index, Instant now);
     void bound_history();
+    void set_bounds(const ExchangeOptions& wanted, Instant now);  // in exchange_bounds.cpp
     [[nodiscard]] const HistoryRule* rule_of(const Name& name) const;
     [[nodiscard]] bool keeps(const Name& name) const;  // a history
     void expire_history(Instant now);

@@ -19,9 +19,17 @@ Engine::State::State(io::Loop& loop_in,
       wheel(NodeOf{&sessions}, tick_of(loop_in.now())),
       tick(tick_of(loop_in.now())),
       jitter(entropy_in.next_u64()) {
-    codec.limits = options.limits;
     codec.inflater = &inflater;
+    set_options(options_in);
+}
+
+void Engine::State::set_options(const EngineOptions& options_in) {
+    options = options_in;
     options.control_frames_burst = std::min(options.control_frames_burst, 255u);
+    codec.limits = options.limits;
+    for (std::uint32_t index = 0; index < pool.end(); ++index) {
+        if (sessions[index].phase != Phase::released) arm(sessions[index]);
+    }
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -243,6 +251,10 @@ Engine::~Engine() = default;
 Engine::State::~State() {
     for (std::uint32_t index = 0; index < pool.end(); ++index) delete sessions[index].outbox;
     for (Block* block : turn_blocks) drop_reference(block);
+}
+
+void Engine::set_options(const EngineOptions& options) {
+    state_->set_options(options);
 }
 
 Instant Engine::now() const {

@@ -131,6 +131,9 @@ class Engine {
     ~Engine();
 
     [[nodiscard]] Instant now() const;
+    // From here on, for all sessions: bounds and times are read where they are used, and every
+    // deadline is drawn anew. Streams that are accepted keep the send_buffer of their listener.
+    void set_options(const EngineOptions& options);
 
     // Listens; returns the address with the port taken. With `tls` (on a TlsLoop) for wss://.
     [[nodiscard]] Result<io::Address> listen(const io::Address& address,

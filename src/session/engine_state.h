@@ -106,6 +106,7 @@ struct Engine::State {
     ~State();
 
     // ---- engine.cpp: turn, events
+    void set_options(const EngineOptions& options_in);
     void wait(Instant deadline);
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);

@@ -80,6 +80,18 @@ Worker::Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy)
 
 Worker::~Worker() = default;
 
+void Worker::set_options(const WorkerOptions& options) {
+    State& state = *state_;
+    state.options.engine = options.engine;
+    state.options.json_depth_max = options.json_depth_max;
+    state.options.bad_messages_max = options.bad_messages_max;
+    state.options.drain_time = options.drain_time;
+    state.parser = protocol::Parser({.depth_max = options.json_depth_max});
+    state.engine.set_options(options.engine);
+    state.exchange.set_bounds(options.exchange, state.engine.now());
+    state.run_actions();
+}
+
 Result<io::Address> Worker::listen(const io::Address& address) {
     return state_->engine.listen(address);
 }

@@ -122,6 +122,26 @@ TEST_P(WorkerTest, bounds_groups_and_patience) {
     EXPECT_EQ(worker_->counters().bad_messages, 3u);
 }
 
+TEST_P(WorkerTest, takes_new_bounds_for_clients_that_are_there) {
+    WorkerOptions options;
+    start(options);
+    const auto client = connect(1, "/");
+    EXPECT_EQ(ask(client, 1, R"({"type":"hello","a":[[1]]})").substr(0, 15), R"({"type":"echo",)");
+    options.json_depth_max = 2;
+    options.exchange.groups_per_member_max = 1;
+    options.bad_messages_max = 2;
+    options.engine.limits.message_size_max = 100;
+    worker_->set_options(options);
+    EXPECT_EQ(ask(client, 1, R"({"type":"hello","a":[[1]]})"),
+              R"({"error":"Invalid message format"})");
+    say(client, R"({"type":"join","group":"a"})");
+    EXPECT_NE(ask(client, 1, R"({"type":"join","group":"b"})").find("too_many_groups"),
+              std::string::npos);
+    say(client, R"({"type":"hello","a":")" + std::string(100, 'x') + "\"}");
+    ASSERT_TRUE(run_until([&] { return closed_.count(1) == 1; }));
+    EXPECT_EQ(closed_[1], ws::CloseCode::too_big);
+}
+
 TEST_P(WorkerTest, welcomes_who_speaks_its_subprotocol) {
     start();
     (void)connect(1, "/?clientId=alice", {"other", "bearer.t", "wspool.v1"});
