@@ -1,4 +1,4 @@
-// Who comes and goes: requests judged, ids registered, clients admitted and forgotten.
+// Who comes and goes: ids registered, clients admitted and forgotten.
 #include "worker/worker_state.h"
 
 #include <string>
@@ -7,21 +7,6 @@ namespace wspool::worker {
 namespace {
 
 using metrics::RejectReason;
-
-[[nodiscard]] bool is_priority(std::string_view text) {
-    return text == "critical" || text == "high" || text == "normal" || text == "low";
-}
-
-// wspool.v1 where it is offered, else a token that was passed as a subprotocol, else none.
-[[nodiscard]] std::string_view select_subprotocol(const std::vector<std::string_view>& offered) {
-    for (const std::string_view name : offered) {
-        if (name == subprotocol_name) return name;
-    }
-    for (const std::string_view name : offered) {
-        if (name.substr(0, 7) == "bearer.") return name;
-    }
-    return {};
-}
 
 [[nodiscard]] bool is_echo_path(std::string_view path) {
     return path == "/echo" || path.substr(0, 6) == "/echo/";
@@ -66,58 +51,33 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse(event.session, 503, "Server at capacity.\n", RejectReason::capacity);
         return;
     }
-    const std::string_view subprotocol = select_subprotocol(event.upgrade->subprotocols);
     if (options.echo && is_echo_path(http::path_of(event.request->target))) {
         Client& client = begin(event.session);
         client.is_echo = true;
-        activate(client, subprotocol);
+        activate(client, select_subprotocol(event.upgrade->subprotocols));
         return;
     }
-    const std::optional<std::string> id = identify(event);
-    if (!id) return;
+    const std::optional<Arrival> arrival = judge(event);
+    if (!arrival) return;
     Client& client = begin(event.session);
-    client.is_greeted = subprotocol == subprotocol_name;
-    const hub::Session session = to_hub(event.session);
-    if (id->empty()) {
-        exchange.register_anonymous(session);
-        activate(client, subprotocol);
-        return;
-    }
-    if (exchange.register_id(session, *id, engine.now()) ==
-        hub::Exchange::RegisterOutcome::granted) {
-        activate(client, subprotocol);
-    } else {
-        engine.defer(event.session, subprotocol);
-    }
+    client.is_greeted = arrival->subprotocol == subprotocol_name;
+    enroll(client, *arrival);
 }
 
-std::optional<std::string> Worker::State::identify(const session::Event& event) {
-    const http::QueryValue priority = http::query_value(event.request->target, "priority");
-    if (priority.found && (!priority.ok || !is_priority(priority.value))) {
-        refuse(event.session,
-               400,
-               "priority is critical, high, normal or low.\n",
-               RejectReason::bad_priority);
-        return std::nullopt;
+// Gives the client its id: at once, or when its home has answered.
+void Worker::State::enroll(Client& client, const Arrival& arrival) {
+    const hub::Session session = to_hub(client.session);
+    if (arrival.id.empty()) {
+        exchange.register_anonymous(session);
+        activate(client, arrival.subprotocol);
+        return;
     }
-    http::QueryValue id = http::query_value(event.request->target, "clientId");
-    if (!id.found) {
-        for (const HeaderField& field : event.request->fields) {
-            if (!equals_ignoring_case(field.name, "X-Client-Id")) continue;
-            id.found = true;
-            id.value = field.value;
-            break;
-        }
+    if (exchange.register_id(session, arrival.id, engine.now()) ==
+        hub::Exchange::RegisterOutcome::granted) {
+        activate(client, arrival.subprotocol);
+    } else {
+        engine.defer(client.session, arrival.subprotocol);
     }
-    if (!id.found) return std::string();
-    if (!id.ok || !protocol::is_valid_name(id.value)) {
-        refuse(event.session,
-               400,
-               "A client id is 1 to 128 bytes of UTF-8 without control characters.\n",
-               RejectReason::bad_name);
-        return std::nullopt;
-    }
-    return std::move(id.value);
 }
 
 void Worker::State::set_state(Client& client, ClientState state) {

@@ -4,6 +4,7 @@
 #include "base/chunked_array.h"
 #include "hub/exchange.h"
 #include "link/peer_links.h"
+#include "pool/priority.h"
 #include "protocol/message.h"
 #include "wire/control_records.h"
 #include "worker/worker.h"
@@ -28,6 +29,13 @@ struct Client {
     ClientState state = ClientState::absent;
     bool is_echo = false;     // on the raw echo endpoint: has no id and is in no group
     bool is_greeted = false;  // negotiated wspool.v1: is told its id first
+};
+
+// Who asks to be let in, once its request was judged. `subprotocol` points into the request.
+struct Arrival {
+    std::string id;  // empty: anonymous
+    pool::Priority priority = pool::Priority::normal;
+    std::string_view subprotocol;  // the one selected
 };
 
 // What comes back with the answer to a pending request of a client: how the answer is written, and
@@ -58,11 +66,14 @@ struct Worker::State {
     void handle(const session::Event& event);
     [[nodiscard]] Instant next_deadline();
 
+    // ---- arrival.cpp: who asks to be let in
+    // Nothing when the request was refused.
+    [[nodiscard]] std::optional<Arrival> judge(const session::Event& event);
+
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
     void on_plain(const session::Event& event);
-    // The id asked for; nothing when the request was refused. Empty: anonymous.
-    [[nodiscard]] std::optional<std::string> identify(const session::Event& event);
+    void enroll(Client& client, const Arrival& arrival);
     void set_state(Client& client, ClientState state);
     [[nodiscard]] Client& begin(session::SessionId session);
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
@@ -186,6 +197,7 @@ inline constexpr std::size_t commands_max = 256;
 [[nodiscard]] inline hub::Session to_hub(session::SessionId session) {
     return {session.index, session.generation};
 }
+[[nodiscard]] std::string_view select_subprotocol(const std::vector<std::string_view>& offered);
 [[nodiscard]] Tag read_tag(std::string_view bytes);
 
 }  // namespace wspool::worker
