@@ -36,7 +36,7 @@ class AnswersTest : public testing::Test {
     }
 
     [[nodiscard]] Answer get(std::string_view path) const {
-        return answer("GET", path, {page, 50, start + seconds(10)});
+        return answer_from_page(path, {page, 50, start + seconds(10)});
     }
     [[nodiscard]] json result(std::string_view path) const {
         return json::parse(get(path).body).at("result");
@@ -80,7 +80,8 @@ TEST_F(AnswersTest, StatsAddTheWorkersUp) {
     EXPECT_EQ(stats["connections"]["max"], 100);
     EXPECT_EQ(stats["connections"]["utilization"], 10.0);
     EXPECT_EQ(stats["uptime"], 10.0);
-    EXPECT_EQ(stats["throughput"]["messagesPerSecond"], 10.0);
+    EXPECT_EQ(stats["throughput"]["messagesPerSecond"], 6.0);
+    EXPECT_EQ(stats["throughput"]["messagesOutPerSecond"], 4.0);
     EXPECT_EQ(stats["closedBy"]["drained"], 2);
 }
 
@@ -124,12 +125,15 @@ TEST_F(AnswersTest, MetricsHaveALabelPerWorker) {
     }
 }
 
-TEST_F(AnswersTest, WhatThereIsNotIsToldInJson) {
-    EXPECT_EQ(get("/").status, 404);
-    EXPECT_EQ(json::parse(get("/x").body)["error"]["code"], "not_found");
-    const Answer refused = answer("POST", "/healthz", {page, 50, start});
-    EXPECT_EQ(refused.status, 405);
-    EXPECT_EQ(refused.headers, "Allow: GET\r\n");
+TEST_F(AnswersTest, StatsTellWhoDidNotGetIn) {
+    Counters counters;
+    counters.add(metrics::RejectReason::timeout);
+    counters.add(metrics::RejectReason::capacity);
+    counters.add(metrics::RejectReason::descriptors);
+    counters.add(metrics::RejectReason::malformed);
+    page.publish(0, counters, start);
+    EXPECT_EQ(result("/api/stats")["errors"],
+              (json{{"timeout", 1}, {"capacity", 2}, {"other", 1}}));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/header_field.h"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -67,6 +68,9 @@ inline constexpr std::string_view plain_text = "text/plain; charset=utf-8";
                                         std::string_view body,
                                         std::string_view extra = {},
                                         std::string_view content_type = plain_text);
+
+// What percent-encoded text means; nothing when the encoding is broken. '+' stays '+'.
+[[nodiscard]] std::optional<std::string> percent_decoded(std::string_view text);
 
 // The value of `name` in the query of `target`, percent-decoded ('+' stays '+'); the first one
 // wins. False `ok` when the encoding is broken.
