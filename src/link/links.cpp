@@ -43,7 +43,9 @@ struct Links::Link {
     RecordReader reader;
     RecordQueue queue;
     std::size_t in_flight = 0;  // of the queue, given to the loop for the next wait()
-    int receives_left = 0;      // of the channel, in this visit
+    std::uint64_t handed_over = 0;
+    std::uint64_t written = 0;
+    int receives_left = 0;  // of the channel, in this visit
     bool is_blocked = false;
     bool takes_more = true;  // no write has failed
     bool has_stream_ended = false;
@@ -136,6 +138,7 @@ bool Links::has(Peer peer) const {
 
 void Links::send(Peer peer, ByteBuffer& records) {
     Link* link = find(peer);
+    if (link != nullptr) link->handed_over += records.size();
     if (link == nullptr || !link->takes_more) {
         figures_.bytes_lost += records.size();
         records.clear();
@@ -146,9 +149,9 @@ void Links::send(Peer peer, ByteBuffer& records) {
     link->queue.push(records);
     figures_.queued_peak = std::max<std::uint64_t>(figures_.queued_peak, link->queue.size());
     if (link->queue.size() > options_.queue_size_max) {
-        break_link(*link,
-                   "the peer does not take what is sent: " + std::to_string(link->queue.size()) +
-                       " bytes are waiting");
+        cut(*link,
+            "the peer does not take what is sent: " + std::to_string(link->queue.size()) +
+                " bytes are waiting");
     }
 }
 
@@ -186,6 +189,7 @@ void Links::settle(Link& link) {
     link.queue.pop(taken);
     figures_.queued -= taken;
     figures_.bytes_out += taken;
+    link.written += taken;
 }
 
 void Links::on_short_send(const io::ShortSend& short_send) {
@@ -249,7 +253,7 @@ bool Links::next(Event& event) {
     }
     if (ended_.empty()) return false;
     told_ = std::move(ended_.front().reason);
-    event = Event{EventKind::ended, ended_.front().peer, {}, -1, told_};
+    event = Event{EventKind::ended, ended_.front().peer, {}, -1, told_, ended_.front().is_cut};
     ended_.pop_front();
     return true;
 }
@@ -260,14 +264,14 @@ bool Links::next_record(Event& event) {
     switch (link.reader.next(input_, record)) {
         case ReadOutcome::record:
             ++figures_.records_in;
-            event = Event{EventKind::record, link.peer, record, -1, {}};
+            event = Event{EventKind::record, link.peer, record, -1, {}, false};
             return true;
         case ReadOutcome::more:
             reading_ = UINT32_MAX;
             input_ = {};
             return false;
         case ReadOutcome::broken:
-            break_link(link, link.reader.sentence());
+            cut(link, link.reader.sentence());
             return false;
     }
     WSPOOL_UNREACHABLE();
@@ -280,7 +284,7 @@ bool Links::next_descriptor(Event& event) {
     switch (may_receive ? link.channel->receive(message) : io::ChannelReceive::nothing) {
         case io::ChannelReceive::received:
             if (message.fd >= 0) ++figures_.descriptors_in;
-            event = Event{EventKind::descriptor, link.peer, message.message, message.fd, {}};
+            event = Event{EventKind::descriptor, link.peer, message.message, message.fd, {}, false};
             return true;
         case io::ChannelReceive::nothing:
             readable_.pop_back();
@@ -290,7 +294,7 @@ bool Links::next_descriptor(Event& event) {
             end_channel(link);
             return false;
         case io::ChannelReceive::broken:
-            break_link(link, "the peer sent descriptors in a way that is none of ours");
+            cut(link, "the peer sent descriptors in a way that is none of ours");
             return false;
     }
     WSPOOL_UNREACHABLE();
@@ -303,18 +307,22 @@ void Links::end_stream(Link& link, std::string reason) {
     link.reason = std::move(reason);
     loop_.close(link.stream);
     stop_writing(link);
-    if (link.has_channel_ended) break_link(link, std::move(link.reason));
+    if (link.has_channel_ended) finish(link, std::move(link.reason), false);
 }
 
 // Watched no more: an end is readable for ever.
 void Links::end_channel(Link& link) {
     link.has_channel_ended = true;
     loop_.close(link.watch);
-    if (link.has_stream_ended) break_link(link, std::move(link.reason));
+    if (link.has_stream_ended) finish(link, std::move(link.reason), false);
 }
 
-void Links::break_link(Link& link, std::string reason) {
-    ended_.push_back({link.peer, std::move(reason)});
+void Links::cut(Link& link, std::string reason) {
+    finish(link, std::move(reason), true);
+}
+
+void Links::finish(Link& link, std::string reason, bool is_cut) {
+    ended_.push_back({link.peer, std::move(reason), is_cut});
     ++figures_.links_ended;
     forget(link);
 }
@@ -324,6 +332,12 @@ void Links::break_link(Link& link, std::string reason) {
 std::size_t Links::queued(Peer peer) const {
     const Link* link = find(peer);
     return link != nullptr ? link->queue.size() - link->in_flight : 0;
+}
+
+Progress Links::progress(Peer peer) const {
+    const Link* link = find(peer);
+    if (link == nullptr) return {};
+    return {link->handed_over, link->written, link->in_flight > 0};
 }
 
 std::size_t Links::memory() const {

@@ -63,6 +63,14 @@ struct Event {
     ByteView bytes;  // valid until the next next() or on_event()
     int fd = -1;
     std::string_view text;  // likewise
+    bool is_cut = false;    // ended by us, for what it did: the peer may live
+};
+
+// How far the bytes for one peer have come, since the link was made.
+struct Progress {
+    std::uint64_t handed_over = 0;  // by the owner, also what is lost
+    std::uint64_t written = 0;      // taken by the kernel, as of the last flush()
+    bool is_sending = false;        // something is in flight, of which the next wait() decides
 };
 
 // Since the start; `queued` and `links` as of now.
@@ -108,6 +116,7 @@ class Links {
     [[nodiscard]] bool next(Event& event);
 
     [[nodiscard]] const Figures& figures() const { return figures_; }
+    [[nodiscard]] Progress progress(Peer peer) const;
     // What waits to be sent on one link.
     [[nodiscard]] std::size_t queued(Peer peer) const;
     // What the links occupy, beyond a fixed size each.
@@ -126,12 +135,14 @@ class Links {
     [[nodiscard]] bool next_descriptor(Event& event);
     void end_stream(Link& link, std::string reason);
     void end_channel(Link& link);
-    void break_link(Link& link, std::string reason);
+    void cut(Link& link, std::string reason);
+    void finish(Link& link, std::string reason, bool is_cut);
     void forget(Link& link);
 
     struct Ended {
         Peer peer;
         std::string reason;
+        bool is_cut;
     };
 
     io::Loop& loop_;

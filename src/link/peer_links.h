@@ -8,12 +8,16 @@
 //   while (peers.next(now)) take
 //   for each foreign event { peers.on_event(…); while (peers.next(now)) take }
 //
+// Who passes connections on, or takes any, also asks next_offer() after flush() and each next(),
+// until there is none.
+//
 // Invariant: a peer has a link exactly as long as the exchange knows it.
 // Ownership: owns the links; the exchange is the owner's.
 #pragma once
 
 #include "hub/exchange.h"
 #include "link/links.h"
+#include "link/offers.h"
 
 #include <vector>
 
@@ -33,23 +37,37 @@ class PeerLinks {
   public:
     PeerLinks(io::Loop& loop, const LinkOptions& options, hub::Exchange& exchange)
         : loop_(loop), exchange_(exchange), links_(loop, options) {}
+    ~PeerLinks();
+    PeerLinks(const PeerLinks&) = delete;
+    PeerLinks& operator=(const PeerLinks&) = delete;
 
     // Take the exchange's actions afterwards.
     void add(const PeerLink& peer, Instant now);
     void flush();
-    [[nodiscard]] bool wants_turn() const { return links_.wants_turn(); }
+    [[nodiscard]] bool wants_turn() const;
     void on_short_send(const io::ShortSend& short_send) { links_.on_short_send(short_send); }
     void on_event(const io::Event& event) { links_.on_event(event); }
-    // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
-    // closed: nobody passes any yet (R44).
+    // Does what comes of the next thing that a peer did; false: there was none.
     [[nodiscard]] bool next(Instant now);
 
+    // ---- connections that are passed on (R44)
+    [[nodiscard]] bool can_offer(wire::Incarnation peer) const;
+    // False: the connection could not be sent, and stays the caller's; else it is taken over.
+    [[nodiscard]] bool offer(wire::Incarnation peer, Connection& connection);
+    void take(const OfferEvent& asked);
+    void decline(const OfferEvent& asked, wire::Decline reason);
+    // What is only to be closed is closed here, also what was `taken`.
+    [[nodiscard]] bool next_offer(OfferEvent& event);
+    [[nodiscard]] const Offers& offers() const { return offers_; }
+
   private:
-    void end(wire::Incarnation peer, Instant now);
+    void end(wire::Incarnation peer, bool is_cut, Instant now);
+    void on_record(const Event& event, Instant now);
 
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
+    Offers offers_;
     std::vector<wire::Incarnation> peers_;
 };
 

@@ -51,6 +51,10 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(DropReason::coun
 };
 static_assert(!drop_names.back().empty());
 
+constexpr std::array<std::string_view, static_cast<std::size_t>(HandoverResult::count_)>
+    handover_names = {"taken", "declined", "returned"};
+static_assert(!handover_names.back().empty());
+
 template <class Reason, std::size_t count>
 std::string_view label(const std::array<std::string_view, count>& names, Reason reason) {
     WSPOOL_ASSERT(reason < Reason::count_);
@@ -118,11 +122,21 @@ constexpr Plain of_now[] = {
     {"wspool_queued", true, &Counters::queued, "Accepted messages that wait now."},
     {"wspool_outbox_bytes", true, &Counters::outbox_bytes, "Bytes that wait now."},
     {"wspool_groups", true, &Counters::groups, "Groups that have members now."},
+    {"wspool_connections_pending",
+     true,
+     &Counters::connections_pending,
+     "Connections that have a seat and are not upgraded yet."},
+    {"wspool_placements_in_flight",
+     true,
+     &Counters::placements_in_flight,
+     "Connections offered to other workers and not answered now."},
 };
 
 void append(std::vector<Family>& out, std::span<const Plain> table, const Counters& counters) {
     for (const Plain& plain : table) {
-        out.push_back({plain.name, plain.help, plain.is_gauge, {{{}, counters.*plain.field}}});
+        Family family{plain.name, plain.help, plain.is_gauge, {}};
+        family.samples.push_back({{}, counters.*plain.field});
+        out.push_back(std::move(family));
     }
 }
 
@@ -150,6 +164,10 @@ std::string_view name(DropReason reason) {
     return label(drop_names, reason);
 }
 
+std::string_view name(HandoverResult result) {
+    return label(handover_names, result);
+}
+
 bool Counters::is_conserved() const {
     std::uint64_t settled = delivered + queued;
     for (const std::uint64_t n : dropped) settled += n;
@@ -173,6 +191,12 @@ std::vector<Family> families(const Counters& counters) {
                    false,
                    samples_of<DropReason>(counters.dropped)});
     append(out, of_now, counters);
+    out.push_back({"wspool_handovers_total",
+                   "Connections offered to other workers, by what became of them.",
+                   false,
+                   samples_of<HandoverResult>(counters.placements),
+                   "result",
+                   "placement"});
     return out;
 }
 
@@ -183,7 +207,10 @@ Figures list(const Counters& counters, bool skip_zero) {
             std::string figure(family.name);
             if (!sample.reason.empty()) {
                 if (skip_zero && sample.value == 0) continue;
-                figure.append("{reason=\"").append(sample.reason).append("\"}");
+                figure += '{';
+                if (!family.kind.empty())
+                    figure.append("kind=\"").append(family.kind).append("\",");
+                figure.append(family.label).append("=\"").append(sample.reason).append("\"}");
             }
             out.emplace_back(std::move(figure), sample.value);
         }

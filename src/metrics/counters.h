@@ -77,9 +77,18 @@ enum class DropReason : std::uint8_t {
     count_
 };
 
+// What became of a connection that was offered to another worker; counted by the one that offered.
+enum class HandoverResult : std::uint8_t {
+    taken,
+    declined,  // and served or refused by the one that offered
+    returned,  // likewise, as the other worker has ended, or could not be reached
+    count_
+};
+
 [[nodiscard]] std::string_view name(CloseReason reason);
 [[nodiscard]] std::string_view name(RejectReason reason);
 [[nodiscard]] std::string_view name(DropReason reason);
+[[nodiscard]] std::string_view name(HandoverResult result);
 
 template <class Reason>
 using PerReason = std::array<std::uint64_t, static_cast<std::size_t>(Reason::count_)>;
@@ -99,23 +108,30 @@ struct Counters {
     PerReason<DropReason> dropped{};
     std::uint64_t outbox_bytes = 0;  // now
     std::uint64_t groups = 0;        // now
+    // Placement (R44). Now: not upgraded, but sure of a seat; offered to others, and not answered.
+    std::uint64_t connections_pending = 0;
+    std::uint64_t placements_in_flight = 0;
+    PerReason<HandoverResult> placements{};
 
     void add(CloseReason reason) { ++connections_closed[static_cast<std::size_t>(reason)]; }
     void add(RejectReason reason) { ++connections_rejected[static_cast<std::size_t>(reason)]; }
     void add(DropReason reason, std::uint64_t n) { dropped[static_cast<std::size_t>(reason)] += n; }
+    void add(HandoverResult result) { ++placements[static_cast<std::size_t>(result)]; }
     [[nodiscard]] bool is_conserved() const;
 };
 
 // One exposed name with its values: a single one without a label, or one per reason.
 struct Family {
     struct Sample {
-        std::string_view reason;  // empty: the family has no label
+        std::string_view reason;  // the label's value; empty: the family has none
         std::uint64_t value;
     };
     std::string_view name;
     std::string_view help;  // one line
     bool is_gauge;
     std::vector<Sample> samples;
+    std::string_view label = "reason";  // of the samples
+    std::string_view kind{};            // the same in all samples; empty: there is no such label
 };
 
 // Every figure, by family, in a fixed order.

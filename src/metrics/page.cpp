@@ -140,6 +140,8 @@ Counters settle(const Counters& dead) {
     settled.queued = 0;
     settled.outbox_bytes = 0;
     settled.groups = 0;
+    settled.connections_pending = 0;
+    settled.placements_in_flight = 0;
     return settled;
 }
 

@@ -57,6 +57,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try_as<wire::AnnounceResend>(bytes);
     try_as<wire::Announced>(bytes);
     try_as<wire::Opened>(bytes);
+    try_as<wire::Offer>(bytes);
+    try_as<wire::Taken>(bytes);
+    try_as<wire::Declined>(bytes);
     wire::Joined joined;
     if (wire::decode(bytes, joined)) walk<wire::Entry>(joined.entries, joined.count);
     wire::Opened opened;

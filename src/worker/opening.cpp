@@ -47,19 +47,23 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
-    if (counters.connections + registering_count >= options.connections_max) {
+    const bool is_echo = options.echo && is_echo_path(http::path_of(event.request->target));
+    std::optional<Arrival> arrival;
+    if (!is_echo) {
+        arrival = judge(event);
+        if (!arrival) return;
+    }
+    if (pass_on(event)) return;
+    if (occupied() >= options.connections_max) {
         refuse(event.session, 503, "Server at capacity.\n", RejectReason::capacity);
         return;
     }
-    if (options.echo && is_echo_path(http::path_of(event.request->target))) {
-        Client& client = begin(event.session);
+    Client& client = begin(event.session);
+    if (is_echo) {
         client.is_echo = true;
         activate(client, select_subprotocol(event.upgrade->subprotocols));
         return;
     }
-    const std::optional<Arrival> arrival = judge(event);
-    if (!arrival) return;
-    Client& client = begin(event.session);
     client.is_greeted = arrival->subprotocol == subprotocol_name;
     enroll(client, *arrival);
 }

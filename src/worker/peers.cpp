@@ -8,15 +8,20 @@ void Worker::State::flush_peers() {
     exchange.flush(engine.now());
     run_actions();
     peers.flush();
+    settle_offers();
 }
 
 void Worker::State::read_peers() {
-    while (peers.next(engine.now())) run_actions();
+    while (peers.next(engine.now())) {
+        run_actions();
+        settle_offers();
+    }
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {
     state_->peers.add(peer, state_->engine.now());
     state_->run_actions();
+    state_->settle_offers();
 }
 
 void Worker::become_home() {

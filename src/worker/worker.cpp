@@ -6,8 +6,9 @@
 
 namespace wspool::worker {
 
-Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy)
-    : options(options_in),
+Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy)
+    : loop(loop_in),
+      options(options_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
       peers(loop, options.link, exchange),
@@ -95,7 +96,10 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.run_actions();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);
+    state.places.clear();
     state.counters.groups = state.exchange.group_count();
+    state.counters.connections_pending = state.occupied() - state.counters.connections;
+    state.counters.placements_in_flight = state.peers.offers().outgoing();
     return state.readable;
 }
 

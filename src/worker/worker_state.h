@@ -6,6 +6,7 @@
 #include "link/peer_links.h"
 #include "pool/priority.h"
 #include "protocol/message.h"
+#include "worker/placement.h"
 #include "worker/worker.h"
 
 #include <deque>
@@ -46,7 +47,7 @@ struct Tag {
 };
 
 struct Worker::State {
-    State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy);
+    State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy);
 
     // ---- worker.cpp
     void handle(const session::Event& event);
@@ -55,6 +56,13 @@ struct Worker::State {
     // ---- arrival.cpp: who asks to be let in
     // Nothing when the request was refused.
     [[nodiscard]] std::optional<Arrival> judge(const session::Event& event);
+
+    // ---- placement.cpp: who is served by another worker (R44)
+    [[nodiscard]] bool pass_on(const session::Event& event);
+    void look_at_places();
+    void settle_offers();
+    void go_on_with(const link::Connection& connection);
+    [[nodiscard]] std::uint64_t occupied() const;  // seats, also those promised
 
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
@@ -119,6 +127,7 @@ struct Worker::State {
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
 
+    io::Loop& loop;
     WorkerOptions options;
     metrics::Counters counters;
     session::Engine engine;
@@ -128,6 +137,8 @@ struct Worker::State {
     Prng jitter;
     ChunkedArray<Client> clients;
     std::size_t registering_count = 0;  // clients in that state
+
+    std::vector<Place> places;  // as of this turn; empty: not looked at yet
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written
@@ -149,6 +160,8 @@ struct Worker::State {
     std::size_t drain_count = 0;
 };
 
+// Of a session that another worker passed on, or did not want: it stays here.
+inline constexpr std::uint64_t placed_tag = 1;
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);

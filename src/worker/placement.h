@@ -1,0 +1,43 @@
+// choose_place(): whether a connection is better served by another worker, and by which (R44).
+// Pure. For the worker that has accepted it, which then offers it to that one; the receiver
+// decides.
+//
+// A worker passes a connection on when it is full, or when it holds more than `place_margin` above
+// the least loaded one. The margin is what keeps quiet: SO_REUSEPORT spreads connections like
+// chance does, so that a worker with m of them is off by √m, and the margin is never below 4 √m
+// (64 + m/16 ≥ 2 √(64 m/16), equal at m = 1,024). For many connections it is a sixteenth of them,
+// so that workers stay within 10 % of even whatever the kernel does.
+//
+// A connection is passed on once. That, and a margin in one direction, leaves nothing to swing: the
+// target stays below who passed on to it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace wspool::worker {
+
+// One worker, as the one that chooses sees it. What was offered to it may be among its connections
+// already: so the sum is what it has at most, and is compared; but it has a seat until its own
+// figure says no.
+struct Place {
+    std::uint64_t incarnation = 0;  // of its process
+    bool may_take = false;          // serves, and is linked with room for an offer
+    std::uint64_t connections = 0;  // its figure, of its last turn
+    std::uint64_t offered = 0;
+    std::uint64_t connections_max = 0;
+    [[nodiscard]] std::uint64_t load() const { return connections + offered; }
+    [[nodiscard]] bool has_seat() const { return connections < connections_max; }
+};
+
+[[nodiscard]] constexpr std::uint64_t place_margin(std::uint64_t least) {
+    return 64 + least / 16;
+}
+
+// The index of the worker to pass on to; nothing: stay. `places[own]` is the one that asks.
+[[nodiscard]] std::optional<std::size_t> choose_place(std::span<const Place> places,
+                                                      std::size_t own);
+
+}  // namespace wspool::worker
