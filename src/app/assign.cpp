@@ -135,6 +135,34 @@ Outcome assign_to(const OffKind& kind, const Value& value, Config&) {
     return fmt::format("cannot be set: {}", kind.mend);
 }
 
+Outcome assign_to(const TextKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr) return wrong_type(value, "a string", "");
+    if (text->size() < kind.size_min || text->size() > kind.size_max) {
+        // The text itself is not told: it may be a secret.
+        return fmt::format(
+            "has {} bytes; write {} to {}", text->size(), kind.size_min, kind.size_max);
+    }
+    kind.field(config) = *text;
+    return {};
+}
+
+Outcome assign_to(const TextsKind& kind, const Value& value, Config& config) {
+    const auto* list = std::get_if<std::vector<std::string>>(&value);
+    if (list == nullptr) return wrong_type(value, "a list of strings, as in [\"…\"]", "");
+    if (list->size() > kind.count_max) {
+        return fmt::format("has {} elements; {} are the most", list->size(), kind.count_max);
+    }
+    for (const std::string& text : *list) {
+        if (text.empty() || text.size() > kind.size_max) {
+            return fmt::format(
+                "has an element of {} bytes; write 1 to {}", text.size(), kind.size_max);
+        }
+    }
+    kind.field(config) = *list;
+    return {};
+}
+
 Outcome assign_to(const AddressesKind& kind, const Value& value, Config& config) {
     std::vector<std::string> texts;
     if (const auto* one = std::get_if<std::string>(&value)) {
@@ -201,7 +229,11 @@ struct FromText {
     Value operator()(const ChoiceKind&) const { return std::string(text); }
     Value operator()(const OffKind&) const { return std::string(text); }
     Value operator()(const LocalAddressKind&) const { return std::string(text); }
-    Value operator()(const AddressesKind&) const {
+    Value operator()(const TextKind&) const { return std::string(text); }
+    Value operator()(const TextsKind&) const { return split(); }
+    Value operator()(const AddressesKind&) const { return split(); }
+
+    [[nodiscard]] std::vector<std::string> split() const {
         std::vector<std::string> list;
         std::string_view rest = text;
         while (true) {

@@ -20,6 +20,7 @@
 namespace wspool::app {
 
 enum class AuthMode : std::uint8_t { none };
+enum class KeyAlgorithm : std::uint8_t { hs256, rs256, es256 };
 
 // Sizes in bytes; a size or duration of 0 means "off" where off is allowed.
 struct Config {
@@ -75,7 +76,17 @@ struct Config {
         Duration stall = std::chrono::seconds(3);
     } health;
     struct Auth {
+        struct Key {
+            std::string id;
+            KeyAlgorithm algorithm = KeyAlgorithm::hs256;
+            std::string file, secret;  // one of them
+        };
+        struct Issuer {
+            std::string name, audience;
+            std::vector<Key> keys;
+        };
         AuthMode mode = AuthMode::none;
+        std::vector<Issuer> issuers;
     } auth;
     LogOptions log;
 };

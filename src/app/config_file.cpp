@@ -57,6 +57,7 @@ class Reader {
   private:
     void read_section(const toml::key& key, const toml::node& node) {
         const std::string_view section = key.str();
+        if (const ListSection* list = find_list(section)) return read_list(*list, key, node);
         const auto sections = known_sections();
         if (std::find(sections.begin(), sections.end(), section) != sections.end()) {
             if (const auto* table = node.as_table()) {
@@ -93,7 +94,51 @@ class Reader {
         }
     }
 
+    void read_list(const ListSection& list, const toml::key& key, const toml::node& node) {
+        const auto* array = node.as_array();
+        if (array == nullptr) {
+            add(key.source().begin,
+                fmt::format(
+                    "{0} is a list; write [[{0}]], in two brackets, before the keys of each",
+                    list.name));
+            return;
+        }
+        if (array->size() > list.count_max) {
+            add(key.source().begin,
+                fmt::format("there are {} [[{}]]; {} are the most",
+                            array->size(),
+                            list.name,
+                            list.count_max));
+            return;
+        }
+        for (const toml::node& element : *array) {
+            if (const auto* table = element.as_table()) {
+                read_element(list, *table);
+            } else {
+                add(element.source().begin,
+                    fmt::format("an element of {} is no table; write {{ key = value, … }}",
+                                list.name));
+            }
+        }
+    }
+
+    void read_element(const ListSection& list, const toml::table& table) {
+        const std::size_t findings_before = findings_.size();
+        list.add(config_);
+        for (const auto& [name, value] : table) read_key(list.name, name, value);
+        for (const std::string_view needed : list.required) {
+            if (table.contains(needed)) continue;
+            add(table.source().begin,
+                fmt::format("this [[{}]] lacks {}; it cannot do without", list.name, needed));
+        }
+        if (list.check == nullptr || findings_.size() != findings_before) return;
+        if (const auto error = list.check(config_))
+            add(table.source().begin, fmt::format("this [[{}]] {}", list.name, *error));
+    }
+
     void read_key(std::string_view section, const toml::key& key, const toml::node& node) {
+        if (const ListSection* list = find_list(fmt::format("{}.{}", section, key.str())))
+            return read_list(*list, key, node);
         const Setting* setting = find_setting(section, key.str());
         if (setting == nullptr) {
             add(key.source().begin, unknown_key(section, key.str()));
@@ -131,15 +176,17 @@ class Reader {
         const std::string what = section.empty()
                                      ? fmt::format("{} stands outside of any section", key)
                                      : fmt::format("{}.{} is unknown", section, key);
+        // What is near in an element of a list comes first: such keys have short names (file,
+        // name).
+        const auto here = keys_of(section);
+        const auto near_here = nearest(key, here);
+        const bool is_list = find_list(section) != nullptr;
         for (const Setting& setting : settings()) {
-            if (setting.key == key) {
+            if (setting.key == key && !(is_list && !near_here.empty())) {
                 return fmt::format("{}; it belongs below [{}]", what, setting.section);
             }
         }
-        const auto here = keys_of(section);
-        if (const auto near = nearest(key, here); !near.empty()) {
-            return fmt::format("{}; did you mean {}?", what, near);
-        }
+        if (!near_here.empty()) return fmt::format("{}; did you mean {}?", what, near_here);
         std::vector<std::string_view> everywhere;
         for (const Setting& setting : settings()) everywhere.push_back(setting.key);
         if (const auto near = nearest(key, everywhere); !near.empty()) {

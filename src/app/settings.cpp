@@ -193,10 +193,12 @@ std::span<const Setting> settings() {
 }
 
 const Setting* find_setting(std::string_view section, std::string_view key) {
-    const auto found = std::find_if(std::begin(table), std::end(table), [&](const Setting& s) {
-        return s.section == section && s.key == key;
-    });
-    return found == std::end(table) ? nullptr : found;
+    for (const std::span<const Setting> part : {settings(), list_settings()}) {
+        for (const Setting& setting : part) {
+            if (setting.section == section && setting.key == key) return &setting;
+        }
+    }
+    return nullptr;
 }
 
 const Setting* find_option(std::string_view option) {
@@ -216,8 +218,15 @@ std::vector<std::string_view> known_sections() {
 
 std::vector<std::string_view> keys_of(std::string_view section) {
     std::vector<std::string_view> result;
-    for (const Setting& setting : table) {
-        if (setting.section == section) result.push_back(setting.key);
+    for (const std::span<const Setting> part : {settings(), list_settings()}) {
+        for (const Setting& setting : part) {
+            if (setting.section == section) result.push_back(setting.key);
+        }
+    }
+    for (const ListSection& list : list_sections()) {
+        const std::size_t dot = list.name.rfind('.');
+        if (dot != std::string_view::npos && list.name.substr(0, dot) == section)
+            result.push_back(list.name.substr(dot + 1));
     }
     return result;
 }

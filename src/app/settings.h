@@ -5,6 +5,9 @@
 // Names: key K of section S is the environment variable WSPOOL_S_K in capitals; one that has an
 // option
 // --some-name may also be given as WSPOOL_SOME_NAME.
+//
+// Lists of tables ([[auth.issuer]]) have a table of their own (app/settings_lists.cpp): each is a
+// section whose settings land in the element that was added last. They come from the file alone.
 #pragma once
 
 #include "app/config.h"
@@ -48,6 +51,14 @@ struct ChoiceKind {
 struct OffKind {
     std::string_view mend;
 };
+struct TextKind {
+    std::string& (*field)(Config&);
+    std::size_t size_min, size_max;
+};
+struct TextsKind {
+    std::vector<std::string>& (*field)(Config&);
+    std::size_t count_max, size_max;
+};
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
 };
@@ -62,6 +73,8 @@ using SettingKind = std::variant<FlagKind,
                                  DurationKind,
                                  ChoiceKind,
                                  OffKind,
+                                 TextKind,
+                                 TextsKind,
                                  AddressesKind,
                                  LocalAddressKind>;
 
@@ -73,10 +86,27 @@ struct Setting {
     std::string_view help = {};    // of the option
 };
 
+// [[name]]: a section that may be there several times. One whose name goes on after that of another
+// list lies within its elements ([[auth.issuer.keys]], or keys = [{…}] below [[auth.issuer]]).
+struct ListSection {
+    std::string_view name;
+    std::size_t count_max;
+    void (*add)(Config&);  // an element, to which the settings of this section apply from then on
+    std::span<const std::string_view> required;  // keys and lists without which none can be
+    // Told at the element's place once it was read; where keys were missing or wrong it is not
+    // asked.
+    std::optional<std::string> (*check)(const Config&) = nullptr;
+};
+
 [[nodiscard]] std::span<const Setting> settings();
+[[nodiscard]] std::span<const ListSection> list_sections();
+[[nodiscard]] std::span<const Setting> list_settings();
+[[nodiscard]] const ListSection* find_list(std::string_view name);
+// Of sections and lists.
 [[nodiscard]] const Setting* find_setting(std::string_view section, std::string_view key);
 [[nodiscard]] const Setting* find_option(std::string_view option);
 [[nodiscard]] std::vector<std::string_view> known_sections();
+// Of a section or list, with the lists that lie within it.
 [[nodiscard]] std::vector<std::string_view> keys_of(std::string_view section);
 // "limits.outbox"
 [[nodiscard]] std::string full_name(const Setting& setting);
