@@ -60,6 +60,8 @@ class PeerLinks {
     [[nodiscard]] bool next_offer(OfferEvent& event);
     [[nodiscard]] const Offers& offers() const { return offers_; }
 
+    [[nodiscard]] const Figures& figures() const { return links_.figures(); }
+
   private:
     void end(wire::Incarnation peer, bool is_cut, Instant now);
     void on_record(const Event& event, Instant now);

@@ -112,6 +112,22 @@ struct Counters {
     std::uint64_t connections_pending = 0;
     std::uint64_t placements_in_flight = 0;
     PerReason<HandoverResult> placements{};
+    // What groups and ids do among the processes of a gateway. Now:
+    std::uint64_t publishes_in_flight = 0, window_bytes = 0;
+    std::uint64_t publishes_parked = 0, parked_bytes = 0;
+    std::uint64_t joins_waiting = 0;
+    std::uint64_t log_records = 0, log_bytes = 0;
+    std::uint64_t history_messages = 0, history_bytes = 0;
+    std::uint64_t groups_homed = 0, ids_registered = 0, names = 0;
+    std::uint64_t links = 0, link_queued_bytes = 0, link_queued_peak = 0;
+    // Since the start:
+    std::uint64_t joins_recovered = 0, joins_unrecovered = 0;
+    std::uint64_t publishes_unavailable = 0, publishes_parked_out = 0;
+    std::uint64_t publishes_resent = 0, publishes_poison = 0;
+    std::uint64_t home_openings = 0, home_holes = 0;
+    std::uint64_t links_ended = 0;
+    std::uint64_t link_records_received = 0, link_records_sent = 0;
+    std::uint64_t link_bytes_received = 0, link_bytes_sent = 0, link_bytes_lost = 0;
 
     void add(CloseReason reason) { ++connections_closed[static_cast<std::size_t>(reason)]; }
     void add(RejectReason reason) { ++connections_rejected[static_cast<std::size_t>(reason)]; }

@@ -52,6 +52,7 @@ struct Worker::State {
     // ---- worker.cpp
     void handle(const session::Event& event);
     [[nodiscard]] Instant next_deadline();
+    void count_exchange();
 
     // ---- arrival.cpp: who asks to be let in
     // Nothing when the request was refused.
