@@ -224,6 +224,8 @@ int run_worker_process(Config config,
     worker::WorkerOptions options = worker_options(config);
     options.exchange = exchange_options(options.exchange, child);
     options.is_alone = false;
+    options.page = child.page;
+    options.place = child.place;
     worker::Worker worker(loop, options, entropy);
     for (master::Peer& peer : child.peers) worker.add_peer(peer_link(peer));
     worker.become_home();
