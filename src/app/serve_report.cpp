@@ -46,7 +46,7 @@ void log_health(const Master& master) {
     std::uint64_t serving = 0;
     for (std::size_t place = 0; place < master.page().worker_count(); ++place) {
         const auto snapshot = master.page().snapshot(place);
-        connections.push_back(snapshot.counters.connections);
+        connections.push_back(snapshot.counters.seating.seats_taken());
         if (snapshot.life.pid != 0) ++serving;
     }
     const master::Health health = master::examine(connections);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "base/time.h"
+#include "control/seats.h"
 #include "metrics/page.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,6 +16,7 @@ struct Facts {
     const metrics::Page& page;
     std::uint64_t connections_max_per_worker = 0;
     Instant now;
+    std::span<const SeatPoolFact> pools = {};
 };
 
 struct Answer {

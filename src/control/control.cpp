@@ -14,6 +14,7 @@ Control::Control(io::Loop& loop,
                  Entropy& entropy)
     : page_(page),
       connections_max_per_worker_(options.connections_max_per_worker),
+      pools_(options.pools),
       engine_(loop, session::EngineOptions{}, entropy, counters_),
       exchange_(options.exchange, entropy),
       peers_(loop, options.link, exchange_) {}
@@ -72,7 +73,7 @@ std::span<const std::uint64_t> Control::turn(Instant deadline) {
 void Control::handle(const session::Event& event) {
     switch (event.kind) {
         case session::EventKind::plain: {
-            const Facts facts{page_, connections_max_per_worker_, engine_.now()};
+            const Facts facts{page_, connections_max_per_worker_, engine_.now(), pools_};
             const Answer given =
                 answer(event.request->method, http::path_of(event.request->target), facts);
             engine_.answer(

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "control/seats.h"
 #include "hub/exchange.h"
 #include "io/loop.h"
 #include "link/peer_links.h"
@@ -23,6 +24,7 @@ namespace wspool::control {
 
 struct ControlOptions {
     std::uint64_t connections_max_per_worker = 0;
+    std::vector<SeatPoolFact> pools;  // of seats
     hub::ExchangeOptions exchange;
     link::LinkOptions link;
 };
@@ -57,6 +59,7 @@ class Control {
 
     const metrics::Page& page_;
     const std::uint64_t connections_max_per_worker_;
+    const std::vector<SeatPoolFact> pools_;
     metrics::Counters counters_;
     session::Engine engine_;
     hub::Exchange exchange_;

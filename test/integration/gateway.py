@@ -121,7 +121,8 @@ class Gateway:
         assert self.figures is not None, f"no figures at the end of the log: {self.log.all()}"
         ends = self.figure("wspool_deliveries_total") + self.sum("wspool_dropped_total")
         assert self.figure("wspool_accepted_total") == ends, self.figures
-        for now in ("wspool_queued", "wspool_outbox_bytes", "wspool_connections", "wspool_groups"):
+        for now in ("wspool_queued", "wspool_outbox_bytes", "wspool_connections", "wspool_waiters",
+                    "wspool_groups"):
             assert self.figure(now) == 0, self.figures
         opened = self.figure("wspool_connections_opened_total")
         assert opened == self.sum("wspool_connections_closed_total"), self.figures
