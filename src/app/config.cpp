@@ -76,6 +76,7 @@ worker::SeatOptions seat_options(const Config& config) {
     worker::SeatOptions options;
     options.refuse = rules.refuse;
     options.ticket_time = rules.ticket_time;
+    options.is_traced = config.log.level == LogLevel::debug;
     options.shared = admission_options(
         config, options.shared.seats_max, rules.shares, rules.max_waiters, rules.wait_timeout);
     for (const Config::Pool& pool : config.pools) {

@@ -163,6 +163,7 @@ void run_worker(worker::Worker& worker,
     while (loop.now() < end) {
         const Instant deadline = std::min(loop.now() + beat, end);
         Orders orders = line.take(worker.turn(deadline));
+        log_seats(child.index, worker.take_seat_events());
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain && !worker.is_draining()) {
             worker.begin_drain();

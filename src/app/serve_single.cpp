@@ -44,6 +44,7 @@ class Server {
             for (const std::uint64_t tag : worker_.turn(next_report)) {
                 if (tag == signal_tag) handle_signals();
             }
+            log_seats(0, worker_.take_seat_events());
             if (loop_->now() >= next_report) {
                 log_figures("figures", worker_.counters());
                 next_report = loop_->now() + interval;

@@ -30,7 +30,7 @@ MetricFamily& family(std::vector<MetricFamily>& out,
     return result;
 }
 
-void add(MetricFamily& family, Labels labels, double value) {
+void add_sample(MetricFamily& family, Labels labels, double value) {
     ClientMetric& metric = family.metric.emplace_back();
     metric.label = std::move(labels);
     if (family.type == MetricType::Counter) {
@@ -49,11 +49,11 @@ void append_by_pool(MetricFamily& family,
     for (const WorkerSeats& worker : workers) {
         for (std::size_t p = 0; p < pools.size(); ++p) {
             for (std::size_t c = 0; c < metrics::class_count; ++c) {
-                add(family,
-                    {{"worker", worker.worker},
-                     {"pool", pools[p].name},
-                     {"priority", std::string(class_names[c])}},
-                    static_cast<double>((worker.seating.*field)[p][c]));
+                add_sample(family,
+                           {{"worker", worker.worker},
+                            {"pool", pools[p].name},
+                            {"priority", std::string(class_names[c])}},
+                           static_cast<double>((worker.seating.*field)[p][c]));
             }
         }
     }
@@ -66,10 +66,10 @@ void append_by_name(MetricFamily& family,
                     std::array<std::uint64_t, count> Seating::*field) {
     for (const WorkerSeats& worker : workers) {
         for (std::size_t i = 0; i < count; ++i) {
-            add(family,
-                {{"worker", worker.worker},
-                 {std::string(label), std::string(name(static_cast<Reason>(i)))}},
-                static_cast<double>((worker.seating.*field)[i]));
+            add_sample(family,
+                       {{"worker", worker.worker},
+                        {std::string(label), std::string(name(static_cast<Reason>(i)))}},
+                       static_cast<double>((worker.seating.*field)[i]));
         }
     }
 }
@@ -136,7 +136,8 @@ void append_seats(std::vector<MetricFamily>& out,
                                   "How long who waits longest has waited.",
                                   MetricType::Gauge);
     for (const WorkerSeats& worker : workers)
-        add(oldest, {{"worker", worker.worker}}, in_seconds(worker.seating.oldest_wait(now)));
+        add_sample(
+            oldest, {{"worker", worker.worker}}, in_seconds(worker.seating.oldest_wait(now)));
     append_acquire_times(out, workers);
     append_by_name<metrics::AcquireResult>(family(out,
                                                   "wspool_acquire_total",
@@ -152,11 +153,11 @@ void append_seats(std::vector<MetricFamily>& out,
     for (const WorkerSeats& worker : workers) {
         for (std::size_t from = 1; from < metrics::class_count; ++from) {
             for (std::size_t to = 0; to < from; ++to) {
-                add(preemptions,
-                    {{"worker", worker.worker},
-                     {"from", std::string(class_names[from])},
-                     {"to", std::string(class_names[to])}},
-                    static_cast<double>(worker.seating.preemptions[from][to]));
+                add_sample(preemptions,
+                           {{"worker", worker.worker},
+                            {"from", std::string(class_names[from])},
+                            {"to", std::string(class_names[to])}},
+                           static_cast<double>(worker.seating.preemptions[from][to]));
             }
         }
     }
