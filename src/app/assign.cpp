@@ -19,6 +19,7 @@ std::string_view type_name(const Value& value) {
         std::string_view operator()(double) const { return "a number with a fraction"; }
         std::string_view operator()(const std::string&) const { return "a string"; }
         std::string_view operator()(const std::vector<std::string>&) const { return "a list"; }
+        std::string_view operator()(const TableValue&) const { return "a table"; }
         std::string_view operator()(const OtherValue& other) const { return other.type; }
     };
     return std::visit(Visitor{}, value);
@@ -163,6 +164,76 @@ Outcome assign_to(const TextsKind& kind, const Value& value, Config& config) {
     return {};
 }
 
+constexpr std::string_view shares_example =
+    "{ critical = 10, high = 20, normal = 40, low = 30 }, or \"off\"";
+
+Outcome assign_to(const SharesKind& kind, const Value& value, Config& config) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text != nullptr && *text == "off") {
+        kind.field(config).reset();
+        return {};
+    }
+    const auto* table = std::get_if<TableValue>(&value);
+    if (table == nullptr) return wrong_type(value, shares_example, "");
+    pool::PerPriority<std::uint32_t> shares{};
+    for (const auto& [word, member] : table->members) {
+        const auto priority = pool::parse_priority(word);
+        if (!priority) {
+            return fmt::format(
+                "names \"{}\", which is no priority; write {}", word, shares_example);
+        }
+        const auto* number = std::get_if<std::int64_t>(&member);
+        if (number == nullptr || *number < 0 || *number > 1'000'000) {
+            return fmt::format(
+                "says no whole number from 0 to 1000000 for {}; write {}", word, shares_example);
+        }
+        shares[pool::index_of(*priority)] = static_cast<std::uint32_t>(*number);
+    }
+    if (shares == pool::PerPriority<std::uint32_t>{}) {
+        return fmt::format("gives nobody a share; write {}", shares_example);
+    }
+    kind.field(config) = shares;
+    return {};
+}
+
+constexpr std::string_view durations_example =
+    "a duration, or { critical = \"5s\", high = \"15s\", normal = \"30s\", low = \"60s\" }";
+
+Outcome assign_to(const DurationsKind& kind, const Value& value, Config& config) {
+    TableValue all;
+    const auto* table = std::get_if<TableValue>(&value);
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        for (const pool::Priority priority : pool::all_priorities)
+            all.members.emplace_back(name(priority), *text);
+        table = &all;
+    }
+    if (table == nullptr) return wrong_type(value, durations_example, "s");
+    pool::PerPriority<Duration> durations = kind.field(config);
+    for (const auto& [word, member] : table->members) {
+        const auto priority = pool::parse_priority(word);
+        if (!priority) {
+            return fmt::format(
+                "names \"{}\", which is no priority; write {}", word, durations_example);
+        }
+        const auto* text = std::get_if<std::string>(&member);
+        if (text == nullptr) {
+            return fmt::format("says no duration for {}; write {}", word, durations_example);
+        }
+        const auto duration = parse_duration(*text);
+        if (!duration) return duration.error().message;
+        if (*duration < kind.min || *duration > kind.max) {
+            return fmt::format("is \"{}\" for {}; write a duration from \"{}\" to \"{}\"",
+                               *text,
+                               word,
+                               format_duration(kind.min),
+                               format_duration(kind.max));
+        }
+        durations[pool::index_of(*priority)] = *duration;
+    }
+    kind.field(config) = durations;
+    return {};
+}
+
 Outcome assign_to(const AddressesKind& kind, const Value& value, Config& config) {
     std::vector<std::string> texts;
     if (const auto* one = std::get_if<std::string>(&value)) {
@@ -231,8 +302,27 @@ struct FromText {
     Value operator()(const LocalAddressKind&) const { return std::string(text); }
     Value operator()(const TextKind&) const { return std::string(text); }
     Value operator()(const TextsKind&) const { return split(); }
+    Value operator()(const SharesKind&) const { return pairs(true); }
+    Value operator()(const DurationsKind&) const { return pairs(false); }
     Value operator()(const AddressesKind&) const { return split(); }
 
+    // "critical=10,high=20"; a text without "=" is itself.
+    [[nodiscard]] Value pairs(bool are_numbers) const {
+        if (text.find('=') == std::string_view::npos) return std::string(text);
+        TableValue table;
+        for (const std::string& part : split()) {
+            const std::size_t equals = std::min(part.find('='), part.size());
+            auto& member = table.members.emplace_back(part.substr(0, equals), std::string()).second;
+            const std::string word = part.substr(std::min(equals + 1, part.size()));
+            const auto count = parse_count(word);
+            if (are_numbers && count && *count <= INT64_MAX) {
+                member = static_cast<std::int64_t>(*count);
+            } else {
+                member = word;
+            }
+        }
+        return table;
+    }
     [[nodiscard]] std::vector<std::string> split() const {
         std::vector<std::string> list;
         std::string_view rest = text;

@@ -8,7 +8,10 @@ namespace wspool::app {
 
 int run_check(const CheckArgs& args) {
     Config config;
-    const auto errors = read_config_file(args.file, config);
+    auto errors = read_config_file(args.file, config);
+    if (errors.empty()) {
+        for (const auto& error : check_whole(config)) errors.push_back(args.file + ": " + error);
+    }
     if (errors.empty()) {
         std::printf("%s: OK\n", args.file.c_str());
         return exit_ok;

@@ -49,6 +49,53 @@ void read_options(const std::vector<OptionValue>& options, LoadedConfig& loaded)
 
 }  // namespace
 
+namespace {
+
+pool::AdmissionOptions admission_options(
+    const Config& config,
+    std::uint64_t seats,
+    const std::optional<pool::PerPriority<std::uint32_t>>& shares,
+    std::uint64_t max_waiters,
+    const pool::PerPriority<Duration>& wait_timeout) {
+    const Config::Admission& rules = config.admission;
+    pool::AdmissionOptions options;
+    options.seats_max = static_cast<std::uint32_t>(seats);
+    options.shares = shares;
+    options.waiters_max.fill(static_cast<std::uint32_t>(max_waiters));
+    options.wait_timeout = wait_timeout;
+    options.preemption.grace = rules.grace;
+    options.preemption.min_hold = rules.min_hold;
+    options.preemption.reconnect_delay = rules.reconnect_delay;
+    options.preemption.idle_after = rules.idle_after;
+    options.preemption.budget_per_second = static_cast<double>(rules.preemption_percent) / 100;
+    return options;
+}
+
+worker::SeatOptions seat_options(const Config& config) {
+    const Config::Admission& rules = config.admission;
+    worker::SeatOptions options;
+    options.refuse = rules.refuse;
+    options.ticket_time = rules.ticket_time;
+    options.is_traced = config.log.level == LogLevel::debug;
+    options.shared = admission_options(
+        config, options.shared.seats_max, rules.shares, rules.max_waiters, rules.wait_timeout);
+    for (const Config::Pool& pool : config.pools) {
+        worker::SeatPoolOptions& dedicated = options.dedicated.emplace_back();
+        dedicated.name = pool.name;
+        dedicated.path = pool.path;
+        dedicated.claim = pool.claim;
+        for (const std::string& word : pool.priorities) {
+            if (const auto priority = pool::parse_priority(word))
+                dedicated.priorities[pool::index_of(*priority)] = true;
+        }
+        dedicated.admission = admission_options(
+            config, pool.capacity, pool.shares, pool.max_waiters, pool.wait_timeout);
+    }
+    return options;
+}
+
+}  // namespace
+
 worker::WorkerOptions worker_options(const Config& config) {
     worker::WorkerOptions options;
     const auto& limits = config.limits;
@@ -71,6 +118,7 @@ worker::WorkerOptions worker_options(const Config& config) {
     engine.control_frames_burst = static_cast<std::uint32_t>(limits.control_frames_burst);
     engine.send_buffer = static_cast<int>(limits.send_buffer);
     options.connections_max = limits.max_connections_per_worker;
+    options.seats = seat_options(config);
     options.exchange.duplicate_id = config.server.duplicate_id;
     options.echo = config.server.echo;
     options.json_depth_max = limits.json_depth;
@@ -95,6 +143,13 @@ io::LoopOptions loop_options(const Config& config) {
     return options;
 }
 
+std::vector<std::string> check_whole(const Config& config) {
+    const auto checked =
+        worker::check(seat_options(config), config.limits.max_connections_per_worker);
+    if (checked) return {};
+    return {checked.error().message};
+}
+
 LoadedConfig load_config(const ConfigSources& sources) {
     LoadedConfig loaded;
     if (sources.file_text) {
@@ -104,6 +159,7 @@ LoadedConfig load_config(const ConfigSources& sources) {
     }
     read_environment(sources, loaded);
     read_options(sources.options, loaded);
+    if (loaded.errors.empty()) loaded.errors = check_whole(loaded.config);
     return loaded;
 }
 

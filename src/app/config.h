@@ -54,6 +54,30 @@ struct Config {
         Duration write_timeout = std::chrono::seconds(10);
         Duration close_timeout = std::chrono::seconds(5);
     } limits;
+    // Of the shared pool of seats; those of dedicated ones follow.
+    struct Admission {
+        std::optional<pool::PerPriority<std::uint32_t>> shares;
+        std::uint64_t max_waiters = 1024;  // of each priority
+        pool::PerPriority<Duration> wait_timeout = pool::AdmissionOptions{}.wait_timeout;
+        worker::RefuseWay refuse = worker::RefuseWay::http;
+        Duration grace = std::chrono::seconds(1);
+        Duration min_hold = std::chrono::seconds(5);
+        Duration reconnect_delay = std::chrono::seconds(5);
+        Duration idle_after = std::chrono::seconds(10);
+        std::uint64_t preemption_percent = 10;  // of the seats, in a second
+        Duration ticket_time = std::chrono::seconds(60);
+    } admission;
+    struct Pool {
+        std::string name;
+        std::string path;
+        std::vector<std::string> priorities;
+        std::string claim;
+        std::uint64_t capacity = 0;
+        std::optional<pool::PerPriority<std::uint32_t>> shares;
+        std::uint64_t max_waiters = 1024;
+        pool::PerPriority<Duration> wait_timeout = pool::AdmissionOptions{}.wait_timeout;
+    };
+    std::vector<Pool> pools;
     struct Keepalive {
         Duration ping_interval = std::chrono::seconds(25);
         Duration pong_timeout = std::chrono::seconds(10);
@@ -116,6 +140,8 @@ struct LoadedConfig {
     std::vector<std::string> errors;
 };
 
+// What does not fit together in a configuration whose keys are right, each in one sentence.
+[[nodiscard]] std::vector<std::string> check_whole(const Config& config);
 [[nodiscard]] LoadedConfig load_config(const ConfigSources& sources);
 
 }  // namespace wspool::app

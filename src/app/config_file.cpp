@@ -22,8 +22,8 @@ namespace {
 
 // Sections that other versions of wspool have: a file that names them is not misspelt, it is too
 // new.
-constexpr std::array<std::string_view, 7> later_sections = {
-    "listener", "admission", "pool", "cluster", "service", "events"};
+constexpr std::array<std::string_view, 4> later_sections = {
+    "listener", "cluster", "service", "events"};
 
 struct Finding {
     toml::source_position where;
@@ -157,7 +157,7 @@ class Reader {
         if (const auto* number = node.as_integer()) return number->get();
         if (const auto* number = node.as_floating_point()) return number->get();
         if (const auto* flag = node.as_boolean()) return flag->get();
-        if (node.is_table()) return OtherValue{"a table"};
+        if (const auto* table = node.as_table()) return table_of(*table, where);
         const auto* array = node.as_array();
         if (array == nullptr) return OtherValue{"a date or time"};
         std::vector<std::string> list;
@@ -170,6 +170,21 @@ class Reader {
             list.push_back(text->get());
         }
         return list;
+    }
+
+    [[nodiscard]] static Value table_of(const toml::table& table, toml::source_position& where) {
+        TableValue value;
+        for (const auto& [key, member] : table) {
+            if (const auto* number = member.as_integer()) {
+                value.members.emplace_back(key.str(), number->get());
+            } else if (const auto* text = member.as_string()) {
+                value.members.emplace_back(key.str(), text->get());
+            } else {
+                where = key.source().begin;
+                return OtherValue{"a table with a member that is no number and no string"};
+            }
+        }
+        return value;
     }
 
     [[nodiscard]] static std::string unknown_key(std::string_view section, std::string_view key) {

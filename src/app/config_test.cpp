@@ -80,6 +80,18 @@ TEST(Config, defaults_are_those_of_the_layers_below) {
     const worker::WorkerOptions theirs;
     EXPECT_EQ(ours.connections_max, theirs.connections_max);
     EXPECT_EQ(ours.exchange.duplicate_id, theirs.exchange.duplicate_id);
+    EXPECT_EQ(ours.seats.shared.waiters_max, theirs.seats.shared.waiters_max);
+    EXPECT_EQ(ours.seats.shared.wait_timeout, theirs.seats.shared.wait_timeout);
+    EXPECT_EQ(ours.seats.shared.shares, theirs.seats.shared.shares);
+    EXPECT_EQ(ours.seats.shared.preemption.grace, theirs.seats.shared.preemption.grace);
+    EXPECT_EQ(ours.seats.shared.preemption.min_hold, theirs.seats.shared.preemption.min_hold);
+    EXPECT_EQ(ours.seats.shared.preemption.idle_after, theirs.seats.shared.preemption.idle_after);
+    EXPECT_EQ(ours.seats.shared.preemption.reconnect_delay,
+              theirs.seats.shared.preemption.reconnect_delay);
+    EXPECT_EQ(ours.seats.shared.preemption.budget_per_second,
+              theirs.seats.shared.preemption.budget_per_second);
+    EXPECT_EQ(ours.seats.ticket_time, theirs.seats.ticket_time);
+    EXPECT_EQ(ours.seats.refuse, theirs.seats.refuse);
     EXPECT_EQ(ours.exchange.window_bytes, theirs.exchange.window_bytes);
     EXPECT_EQ(ours.exchange.history_bytes_max, theirs.exchange.history_bytes_max);
     ASSERT_EQ(ours.exchange.history.size(), theirs.exchange.history.size());
@@ -133,13 +145,13 @@ TEST(Config, an_unknown_section_is_told_with_the_nearest) {
 }
 
 TEST(Config, a_section_of_a_later_version_is_not_taken_for_a_misspelling) {
-    for (const std::string section : {"admission", "cluster", "events"}) {
+    for (const std::string section : {"cluster", "events"}) {
         expect_says(only_error_of("[" + section + "]\nx = 1\n"),
                     {"f.toml:1:2: ",
                      "unknown section [" + section + "]",
                      "this version of wspool does not have it"});
     }
-    for (const std::string section : {"listener", "pool", "service"}) {
+    for (const std::string section : {"listener", "service"}) {
         expect_says(
             only_error_of("[[" + section + "]]\nx = 1\n"),
             {"unknown section [[" + section + "]]", "this version of wspool does not have it"});

@@ -41,6 +41,8 @@ void say_ready(std::span<const io::Address> clients,
                std::string_view io);
 // Every figure that is not zero, as one line.
 void log_figures(std::string_view occasion, const metrics::Counters& counters);
+// What happened to seats, at level debug.
+void log_seats(std::size_t worker, std::span<const worker::SeatEvent> events);
 // One sentence for what the master tells, and the lines of the health check.
 void log_action(const master::Master& master, const master::Action& action);
 

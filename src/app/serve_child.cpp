@@ -56,6 +56,14 @@ hub::ExchangeOptions exchange_options(const hub::ExchangeOptions& configured,
     return options;
 }
 
+std::vector<control::SeatPoolFact> seat_pools(const Config& config) {
+    std::uint64_t shared = config.limits.max_connections_per_worker;
+    for (const Config::Pool& pool : config.pools) shared -= pool.capacity;
+    std::vector<control::SeatPoolFact> pools = {{std::string(worker::shared_pool_name), shared}};
+    for (const Config::Pool& pool : config.pools) pools.push_back({pool.name, pool.capacity});
+    return pools;
+}
+
 // What it was told by the master, by a signal, or by the master's end, since it last asked.
 struct Orders {
     bool drain = false;
@@ -187,6 +195,7 @@ void run_worker(worker::Worker& worker,
         if (orders.reload && apply_reload(who, line.take_config(), sources, config)) {
             worker.set_options(worker_options(config));
         }
+        log_seats(child.index, worker.take_seat_events());
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain && !worker.is_draining()) {
             worker.begin_drain();
@@ -253,6 +262,7 @@ int run_control_process(Config config,
     io::SystemEntropy entropy;
     control::ControlOptions options;
     options.connections_max_per_worker = config.limits.max_connections_per_worker;
+    options.pools = seat_pools(config);
     options.exchange = exchange_options(worker_options(config).exchange, child);
     control::Control control(loop, *child.page, options, entropy);
     for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));

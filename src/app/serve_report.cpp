@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
 #include <cstdio>
 #include <cstring>
 
@@ -46,7 +47,7 @@ void log_health(const Master& master) {
     std::uint64_t serving = 0;
     for (std::size_t place = 0; place < master.page().worker_count(); ++place) {
         const auto snapshot = master.page().snapshot(place);
-        connections.push_back(snapshot.counters.connections);
+        connections.push_back(snapshot.counters.seating.seats_taken());
         if (snapshot.life.pid != 0) ++serving;
     }
     const master::Health health = master::examine(connections);
@@ -109,6 +110,20 @@ void log_figures(std::string_view occasion, const metrics::Counters& counters) {
         if (value != 0) fields.push_back({name, value});
     }
     log_line(LogLevel::info, occasion, fields);
+}
+
+void log_seats(std::size_t worker, std::span<const worker::SeatEvent> events) {
+    for (const worker::SeatEvent& event : events) {
+        const auto at = static_cast<std::uint64_t>(event.at.time_since_epoch().count());
+        const std::array<LogField, 7> fields = {{{"worker", worker},
+                                                 {"at", at},
+                                                 {"event", name(event.kind)},
+                                                 {"client", event.client},
+                                                 {"pool", event.pool},
+                                                 {"priority", pool::name(event.priority)},
+                                                 {"other", event.other}}};
+        log_line(LogLevel::debug, "seat", fields);
+    }
 }
 
 void log_action(const Master& master, const Action& action) {

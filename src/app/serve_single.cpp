@@ -45,6 +45,7 @@ class Server {
             for (const std::uint64_t tag : worker_.turn(next_report_)) {
                 if (tag == signal_tag) handle_signals();
             }
+            log_seats(0, worker_.take_seat_events());
             if (loop_->now() >= next_report_) {
                 log_figures("figures", worker_.counters());
                 plan_report();

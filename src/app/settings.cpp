@@ -23,6 +23,7 @@ constexpr std::uint64_t gib = 1024 * mib;
 constexpr std::array<std::string_view, 3> duplicate_names = {"replace", "reject", "allow"};
 constexpr std::array<std::string_view, 3> io_names = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 1> auth_names = {"none"};
+constexpr std::array<std::string_view, 2> refuse_names = {"http", "close"};
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> format_names = {"text", "json"};
 
@@ -112,6 +113,25 @@ const Setting table[] = {
     {"limits", "rate", OffKind{no_rate}},
     {"limits", "connections_per_ip", OffKind{no_rate}},
     {"limits", "connect_rate_per_ip", OffKind{no_rate}},
+
+    {"admission", "shares", SharesKind{FIELD(admission.shares)}},
+    {"admission", "max_waiters", CountKind{FIELD(admission.max_waiters), 0, 1'000'000}},
+    {"admission",
+     "wait_timeout",
+     DurationsKind{FIELD(admission.wait_timeout), milliseconds(0), hours(24)}},
+    {"admission", "refuse", ChoiceKind{refuse_names, CHOOSE(admission.refuse, worker::RefuseWay)}},
+    {"admission", "grace", DurationKind{FIELD(admission.grace), milliseconds(0), hours(24)}},
+    {"admission", "min_hold", DurationKind{FIELD(admission.min_hold), milliseconds(0), hours(24)}},
+    {"admission",
+     "reconnect_delay",
+     DurationKind{FIELD(admission.reconnect_delay), milliseconds(0), hours(24)}},
+    {"admission",
+     "idle_after",
+     DurationKind{FIELD(admission.idle_after), milliseconds(0), hours(24)}},
+    {"admission", "preemption_percent", CountKind{FIELD(admission.preemption_percent), 0, 100}},
+    {"admission",
+     "ticket_time",
+     DurationKind{FIELD(admission.ticket_time), milliseconds(1), hours(24)}},
 
     {"keepalive",
      "ping_interval",

@@ -60,6 +60,15 @@ struct TextsKind {
     std::vector<std::string>& (*field)(Config&);
     std::size_t count_max, size_max;
 };
+// A weight for each priority, or "off".
+struct SharesKind {
+    std::optional<pool::PerPriority<std::uint32_t>>& (*field)(Config&);
+};
+// A duration for each priority, or one for all.
+struct DurationsKind {
+    pool::PerPriority<Duration>& (*field)(Config&);
+    Duration min, max;
+};
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
 };
@@ -76,6 +85,8 @@ using SettingKind = std::variant<FlagKind,
                                  OffKind,
                                  TextKind,
                                  TextsKind,
+                                 SharesKind,
+                                 DurationsKind,
                                  AddressesKind,
                                  LocalAddressKind>;
 
@@ -118,8 +129,17 @@ struct ListSection {
 struct OtherValue {
     std::string_view type;  // "a date"
 };
-using Value =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<std::string>, OtherValue>;
+// { key = value, … } with whole numbers and strings alone.
+struct TableValue {
+    std::vector<std::pair<std::string, std::variant<std::int64_t, std::string>>> members;
+};
+using Value = std::variant<bool,
+                           std::int64_t,
+                           double,
+                           std::string,
+                           std::vector<std::string>,
+                           TableValue,
+                           OtherValue>;
 
 // Sets the setting, or says in one sentence why not; `config` is then unchanged.
 [[nodiscard]] std::optional<std::string> assign(const Setting& setting,

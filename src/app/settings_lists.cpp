@@ -20,7 +20,29 @@ std::optional<std::string> check_key(const Config& config) {
     return {};
 }
 
+constexpr std::array<std::string_view, 2> pool_required = {"name", "capacity"};
+
+std::optional<std::string> check_pool(const Config& config) {
+    const Config::Pool& pool = config.pools.back();
+    for (const std::string& word : pool.priorities) {
+        if (!pool::parse_priority(word)) {
+            return "names the priority \"" + word +
+                   "\", which is none of \"critical\", \"high\", \"normal\", \"low\"";
+        }
+    }
+    if (!pool.path.empty() && pool.path.front() != '/')
+        return "has a path that does not begin with /; write it as in \"/trading\"";
+    if (pool.path.empty() && pool.priorities.empty() && pool.claim.empty())
+        return "matches nobody; give it a path, priority or claim";
+    return {};
+}
+
 const ListSection lists[] = {
+    {"pool",
+     metrics::seat_pools_max - 1,
+     [](Config& c) { c.pools.emplace_back(); },
+     pool_required,
+     check_pool},
     {"auth.issuer", 64, [](Config& c) { c.auth.issuers.emplace_back(); }, issuer_required},
     {"auth.issuer.keys",
      64,
@@ -32,6 +54,17 @@ const ListSection lists[] = {
 #define FIELD(path) ([](Config & c) -> auto& { return c.path; })
 #define CHOOSE(path, Enum) ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); })
 const Setting table[] = {
+    {"pool", "name", TextKind{FIELD(pools.back().name), 1, 64}},
+    {"pool", "path", TextKind{FIELD(pools.back().path), 1, 1024}},
+    {"pool", "priority", TextsKind{FIELD(pools.back().priorities), 4, 16}},
+    {"pool", "claim", TextKind{FIELD(pools.back().claim), 1, 128}},
+    {"pool", "capacity", CountKind{FIELD(pools.back().capacity), 1, 10'000'000}},
+    {"pool", "shares", SharesKind{FIELD(pools.back().shares)}},
+    {"pool", "max_waiters", CountKind{FIELD(pools.back().max_waiters), 0, 1'000'000}},
+    {"pool",
+     "wait_timeout",
+     DurationsKind{
+         FIELD(pools.back().wait_timeout), std::chrono::milliseconds(0), std::chrono::hours(24)}},
     {"auth.issuer", "name", TextKind{FIELD(auth.issuers.back().name), 1, 1024}},
     {"auth.issuer", "audience", TextKind{FIELD(auth.issuers.back().audience), 1, 1024}},
     {"auth.issuer.keys", "id", TextKind{FIELD(auth.issuers.back().keys.back().id), 1, 256}},

@@ -52,6 +52,50 @@ TEST(ConfigLists, each_element_gets_its_own_keys_however_it_is_written) {
     EXPECT_EQ(b.keys[0].file, "z");
 }
 
+TEST(ConfigLists, pools_of_seats_have_who_matches_and_fit_into_a_worker) {
+    const std::string pool = "[[pool]]\nname = \"a\"\ncapacity = 5\n";
+    Config config;
+    EXPECT_TRUE(read_config_text(pool + "path = \"/x\"\npriority = [\"low\"]\n"
+                                        "shares = { high = 1, low = 2 }\nwait_timeout = \"2s\"\n",
+                                 "f.toml",
+                                 config)
+                    .empty());
+    ASSERT_EQ(config.pools.size(), 1u);
+    EXPECT_EQ(config.pools[0].shares, (pool::PerPriority<std::uint32_t>{0, 1, 0, 2}));
+    EXPECT_EQ(config.pools[0].wait_timeout[0], std::chrono::seconds(2));
+    const worker::SeatOptions seats = worker_options(config).seats;
+    EXPECT_EQ(seats.dedicated[0].admission.seats_max, 5u);
+    EXPECT_TRUE(seats.dedicated[0].priorities[3]);
+    EXPECT_TRUE(check_whole(config).empty());
+    config.limits.max_connections_per_worker = 4;
+    ASSERT_EQ(check_whole(config).size(), 1u);
+    EXPECT_NE(check_whole(config)[0].find("have 5 seats"), std::string::npos);
+    expect_only_error(pool, {"f.toml:1:", "matches nobody"});
+    expect_only_error(pool + "priority = [\"urgent\"]\n", {"f.toml:1:", "\"urgent\""});
+    expect_only_error(pool + "path = \"x\"\n", {"f.toml:1:", "does not begin with /"});
+    expect_only_error(pool + "path = \"/\"\nshares = { urgent = 1 }\n",
+                      {"f.toml:5:10:", "\"urgent\", which is no priority"});
+}
+
+TEST(ConfigLists, shares_and_times_are_said_in_a_table_or_in_the_environment) {
+    Config config;
+    const Setting* shares = find_setting("admission", "shares");
+    const Setting* timeout = find_setting("admission", "wait_timeout");
+    EXPECT_FALSE(assign_text(*shares, "critical=10,low=30", config));
+    EXPECT_EQ(config.admission.shares, (pool::PerPriority<std::uint32_t>{10, 0, 0, 30}));
+    EXPECT_FALSE(assign_text(*shares, "off", config));
+    EXPECT_FALSE(config.admission.shares.has_value());
+    EXPECT_TRUE(assign_text(*shares, "critical=x", config));
+    EXPECT_TRUE(assign_text(*shares, "critical=0", config));
+    EXPECT_FALSE(assign_text(*timeout, "low=7s", config));
+    EXPECT_EQ(config.admission.wait_timeout[3], std::chrono::seconds(7));
+    EXPECT_EQ(config.admission.wait_timeout[0], std::chrono::seconds(5));
+    EXPECT_FALSE(assign_text(*timeout, "1s", config));
+    EXPECT_EQ(config.admission.wait_timeout[3], std::chrono::seconds(1));
+    expect_only_error("[admission]\nwait_timeout = { low = 5 }\n", {"f.toml:2:16:", "no duration"});
+    expect_only_error("[admission]\nshares = 5\n", {"f.toml:2:10:", "is a number"});
+}
+
 TEST(ConfigLists, an_empty_list_is_none) {
     EXPECT_TRUE(errors_of("[auth]\nissuer = []\n").empty());
 }

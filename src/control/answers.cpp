@@ -39,10 +39,11 @@ template <class Reason>
 
 [[nodiscard]] Json connections_of(const Counters& c, std::uint64_t max) {
     const double utilization =
-        max == 0 ? 0.0 : 100.0 * static_cast<double>(c.connections) / static_cast<double>(max);
-    return {{"current", c.connections},
+        max == 0 ? 0.0
+                 : 100.0 * static_cast<double>(c.seating.seats_taken()) / static_cast<double>(max);
+    return {{"current", c.seating.seats_taken()},
             {"max", max},
-            {"free", max > c.connections ? max - c.connections : 0},
+            {"free", max - std::min(max, c.seating.seats_taken())},
             {"peak", c.connections_peak},
             {"created", c.connections_opened},
             {"closed", total<metrics::CloseReason>(c.connections_closed)},
@@ -94,6 +95,7 @@ template <class Reason>
         Json one{{"worker", place}};
         one.update(life_of(snapshot, facts.now));
         one.update(figures_of(snapshot.counters, facts.connections_max_per_worker));
+        one.update(seats_of(snapshot.counters.seating, facts.pools, 1, facts.now));
         list.push_back(std::move(one));
     }
     Json control = life_of(page.snapshot(page.control_place()), facts.now);
@@ -125,6 +127,7 @@ template <class Reason>
              {"workers", page.worker_count()},
              {"draining", page.life(page.master_place()).state == ProcessState::draining}};
     out.update(figures_of(sum, facts.connections_max_per_worker * page.worker_count()));
+    out.update(seats_of(sum.seating, facts.pools, page.worker_count(), facts.now));
     out["throughput"] = {{"messagesPerSecond", rate(sum.messages_received, uptime)},
                          {"bytesPerSecond", rate(sum.bytes_received, uptime)},
                          {"messagesOutPerSecond", rate(sum.messages_sent, uptime)},
@@ -167,8 +170,10 @@ Answer answer_from_page(std::string_view path, const Facts& facts) {
     if (path == "/readyz") return readiness(facts.page);
     if (path == "/api/stats") return stats(facts);
     if (path == "/api/workers") return workers(facts);
-    return {
-        200, prometheus_type, expose(facts.page, facts.connections_max_per_worker, facts.now), {}};
+    return {200,
+            prometheus_type,
+            expose(facts.page, facts.connections_max_per_worker, facts.pools, facts.now),
+            {}};
 }
 
 }  // namespace wspool::control

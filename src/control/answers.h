@@ -3,9 +3,11 @@
 
 #include "base/time.h"
 #include "control/answer.h"
+#include "control/seats.h"
 #include "metrics/page.h"
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace wspool::control {
@@ -14,6 +16,7 @@ struct Facts {
     const metrics::Page& page;
     std::uint64_t connections_max_per_worker = 0;
     Instant now;
+    std::span<const SeatPoolFact> pools = {};
 };
 
 [[nodiscard]] bool is_page_path(std::string_view path);

@@ -68,7 +68,8 @@ TEST_F(AnswersTest, ReadyAsLongAsOneWorkerServes) {
 
 TEST_F(AnswersTest, StatsAddTheWorkersUp) {
     Counters counters;
-    counters.connections = 5;
+    counters.seating.seats[0][2] = 5;
+    counters.seating.changes = 1;
     counters.messages_received = 30;
     counters.messages_sent = 20;
     counters.add(metrics::CloseReason::drained);
@@ -134,6 +135,45 @@ TEST_F(AnswersTest, StatsTellWhoDidNotGetIn) {
     page.publish(0, counters, start);
     EXPECT_EQ(result("/api/stats")["errors"],
               (json{{"timeout", 1}, {"capacity", 2}, {"other", 1}}));
+}
+
+TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
+    Counters counters;
+    metrics::Seating& seating = counters.seating;
+    seating.seats[0][1] = 3;
+    seating.seats[1][0] = 2;
+    seating.waiters[0][3] = 4;
+    seating.waiting_since =
+        static_cast<std::uint64_t>((start + seconds(7)).time_since_epoch().count());
+    seating.preemptions[3][1] = 5;
+    seating.add_seated();
+    seating.add_waited(metrics::AcquireResult::timed_out, seconds(12));
+    page.publish(0, counters, start + seconds(9));
+    const std::vector<SeatPoolFact> pools = {{"default", 40}, {"trading", 10}};
+    const Facts facts{page, 50, start + seconds(10), pools};
+    const std::string text = answer_from_page("/metrics", facts).body;
+    for (const char* line :
+         {R"(wspool_connections{worker="0",pool="default",priority="high"} 3)",
+          R"(wspool_connections{worker="0",pool="trading",priority="critical"} 2)",
+          R"(wspool_connections{worker="1",pool="trading",priority="low"} 0)",
+          R"(wspool_waiters{worker="0",pool="default",priority="low"} 4)",
+          R"(wspool_oldest_wait_seconds{worker="0"} 3)",
+          R"(wspool_preemptions_total{worker="0",from="low",to="high"} 5)",
+          R"(wspool_acquire_total{worker="0",result="timed_out"} 1)",
+          R"(wspool_acquire_seconds_bucket{worker="0",le="10"} 1)",
+          R"(wspool_acquire_seconds_bucket{worker="0",le="15"} 2)",
+          R"(wspool_acquire_seconds_count{worker="0"} 2)",
+          R"(wspool_acquire_seconds_sum{worker="0"} 12)"}) {
+        EXPECT_NE(text.find(std::string(line) + "\n"), std::string::npos) << line;
+    }
+    const json stats = json::parse(answer_from_page("/api/stats", facts).body)["result"];
+    EXPECT_EQ(stats["connections"]["current"], 5);
+    EXPECT_EQ(stats["byPriority"]["critical"], 2);
+    EXPECT_EQ(stats["waiting"]["low"], 4);
+    EXPECT_EQ(stats["oldestWait"], 3.0);
+    EXPECT_EQ(stats["preemptions"]["low"]["high"], 5);
+    EXPECT_EQ(stats["pools"]["trading"]["max"], 20);
+    EXPECT_EQ(stats["pools"]["default"]["byPriority"]["high"], 3);
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ void Api::answer_get(session::SessionId session, std::string_view target, Instan
     const std::string_view path = http::path_of(target);
     if (is_page_path(path)) {
         return answer(session,
-                      answer_from_page(path, {page_, options_.connections_max_per_worker, now}));
+                      answer_from_page(
+                          path, {page_, options_.connections_max_per_worker, now, options_.pools}));
     }
     const std::string_view name = path.substr(prefix.size());
     if (name == "clients") return begin_list(session, SurveyKind::clients, target, now);

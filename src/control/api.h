@@ -20,6 +20,7 @@
 
 #include "base/time.h"
 #include "control/answer.h"
+#include "control/seats.h"
 #include "hub/exchange.h"
 #include "metrics/page.h"
 #include "protocol/control_request.h"
@@ -48,6 +49,7 @@ inline constexpr std::size_t page_max = 1'000;
 struct ApiOptions {
     wire::Incarnation incarnation = 0;  // of this process
     std::uint64_t connections_max_per_worker = 0;
+    std::vector<SeatPoolFact> pools;  // of seats
     protocol::ControlLimits limits;
 };
 

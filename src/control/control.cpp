@@ -27,6 +27,7 @@ constexpr Duration home_wait = std::chrono::seconds(3);
     ApiOptions result;
     result.incarnation = options.exchange.incarnation;
     result.connections_max_per_worker = options.connections_max_per_worker;
+    result.pools = options.pools;
     result.limits.depth_max = options.json_depth_max;
     return result;
 }
@@ -114,7 +115,7 @@ void Control::on_plain(const session::Event& event) {
     const Request request{event.request->method, event.request->target, event.payload};
     api_.on_request(event.session, request, engine_.now());
     // Answered below, or when the workers have spoken.
-    engine_.hold(event.session);
+    engine_.put_off(event.session);
     take_actions();
 }
 

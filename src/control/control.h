@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "control/api.h"
 #include "control/guard.h"
+#include "control/seats.h"
 #include "hub/exchange.h"
 #include "io/loop.h"
 #include "link/peer_links.h"
@@ -26,6 +27,7 @@ namespace wspool::control {
 
 struct ControlOptions {
     std::uint64_t connections_max_per_worker = 0;
+    std::vector<SeatPoolFact> pools;  // of seats
     hub::ExchangeOptions exchange;
     link::LinkOptions link;
     GuardOptions guard;

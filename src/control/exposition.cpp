@@ -106,12 +106,17 @@ void append_lives(std::vector<MetricFamily>& out, const std::vector<Block>& bloc
 
 std::string expose(const metrics::Page& page,
                    std::uint64_t connections_max_per_worker,
+                   std::span<const SeatPoolFact> pools,
                    Instant now) {
     std::vector<Block> workers;
     for (std::size_t place = 0; place < page.worker_count(); ++place) {
         workers.push_back({std::to_string(place), page.snapshot(place)});
     }
+    std::vector<WorkerSeats> seats;
+    for (const Block& worker : workers)
+        seats.push_back({worker.label, worker.snapshot.counters.seating});
     std::vector<MetricFamily> families;
+    append_seats(families, seats, pools, now);
     append_counters(families, workers);
     families.push_back(per_block("wspool_connections_max",
                                  "The most connections that are admitted.",

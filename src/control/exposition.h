@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/time.h"
+#include "control/seats.h"
 #include "metrics/page.h"
 
 #include <cstdint>
@@ -11,6 +12,7 @@ namespace wspool::control {
 
 [[nodiscard]] std::string expose(const metrics::Page& page,
                                  std::uint64_t connections_max_per_worker,
+                                 std::span<const SeatPoolFact> pools,
                                  Instant now);
 
 }  // namespace wspool::control

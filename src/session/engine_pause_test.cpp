@@ -304,5 +304,72 @@ TEST(EnginePause, APausedSessionThatIsGivenUpLeavesNothing) {
     EXPECT_EQ(world.engine.session_count(), 0u);
 }
 
+// ---- held: paused from the start, and watched
+
+std::string close_frame() {
+    return masked_frame(ws::Opcode::close, std::string_view("\x03\xe8", 2));
+}
+
+TEST(EngineHold, WhatAHeldSessionSaysComesInOrderWhenItIsResumed) {
+    EXPECT_TRUE(rc::check([] {
+        World world;
+        world.engine.hold(world.session);
+        world.is_paused = true;
+        const auto sizes =
+            *rc::gen::container<std::vector<std::uint32_t>>(rc::gen::inRange(0u, 3000u));
+        std::vector<std::string> said;
+        for (const std::uint32_t size : sizes) {
+            said.emplace_back(size, 'x');
+            world.say(text_frame(said.back()));
+            if (size % 3 == 0) world.turn();
+        }
+        world.turn();
+        RC_ASSERT(world.messages.empty());
+        world.resume();
+        RC_ASSERT(world.run_until([&] { return world.messages.size() == said.size(); }));
+        RC_ASSERT(world.messages == said);
+    }));
+}
+
+TEST(EngineHold, AHeldSessionThatClosesIsReportedWhateverItSaidBefore) {
+    for (const std::size_t size : {0u, 1u, 125u, 126u, 3000u}) {
+        World world;
+        world.engine.hold(world.session);
+        // Its payload holds what looks like a close.
+        const std::string said = text_frame(std::string(size, '\x08')) + close_frame();
+        for (const char byte : said.substr(0, 20)) {
+            world.say({&byte, 1});
+            world.turn();
+        }
+        EXPECT_EQ(world.reasons.size(), size < 5 ? 1u : 0u) << size;
+        world.say(std::string_view(said).substr(std::min<std::size_t>(20, said.size())));
+        ASSERT_TRUE(world.run_until([&] { return !world.reasons.empty(); })) << size;
+        EXPECT_EQ(world.reasons.front(), CloseReason::by_peer);
+        EXPECT_TRUE(world.messages.empty());
+    }
+}
+
+TEST(EngineHold, AHeldSessionThatBreaksOffIsReported) {
+    World world;
+    world.engine.hold(world.session);
+    world.say(text_frame("x"));
+    world.turn();
+    world.loop->close(world.client, io::CloseMode::graceful);
+    ASSERT_TRUE(world.run_until([&] { return !world.reasons.empty(); }));
+    EXPECT_EQ(world.reasons.front(), CloseReason::peer_lost);
+}
+
+TEST(EngineHold, AFloodOfAHeldSessionStaysInItsSocket) {
+    World world;
+    world.engine.hold(world.session);
+    world.say(std::string(100'000, 'x'));
+    world.run_for(milliseconds(50));
+    const std::uint64_t received = world.counters.bytes_received;
+    EXPECT_LE(received, 400'000u);
+    world.say(text_frame("y"));
+    world.run_for(milliseconds(20));
+    EXPECT_EQ(world.counters.bytes_received, received);
+}
+
 }  // namespace
 }  // namespace wspool::session

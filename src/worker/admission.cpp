@@ -43,6 +43,8 @@ void Worker::State::admit(Client& client, Arrival arrival) {
         pool_of(client).try_seat(arrival.priority, tag_of(client), engine.now());
     if (seat != pool::SeatId{}) {
         spend_ticket(client, arrival);
+        trace(SeatEvent::Kind::asked, client);
+        trace(SeatEvent::Kind::seated, client);
         counters.seating.add_seated();
         take_seat(client, seat);
         enroll(client, arrival);
@@ -66,18 +68,22 @@ void Worker::State::ask_for_seat(Client& client, Arrival arrival, bool is_return
                                 .deadline = pool.deadline_for(client.priority, engine.now()),
                                 .tag = tag_of(client),
                                 .is_returning = is_returning};
+    trace(SeatEvent::Kind::asked, client, is_returning ? 1 : 0);
     const pool::Verdict verdict = pool.request(request, engine.now());
     is_stirred = true;
     switch (verdict.kind) {
         case pool::Verdict::Kind::seated:
+            trace(SeatEvent::Kind::seated, client);
             counters.seating.add_seated();
             take_seat(client, verdict.seat);
             enroll(client, arrival);
             return;
         case pool::Verdict::Kind::queued:
+            trace(SeatEvent::Kind::queued, client, verdict.position);
             line_up(client, std::move(arrival), verdict, request.deadline - engine.now());
             return;
         case pool::Verdict::Kind::refused:
+            trace(SeatEvent::Kind::refused, client);
             turn_away(client, arrival);
             return;
     }
@@ -145,6 +151,7 @@ bool Worker::State::take_over(Client& client, const Arrival& arrival) {
     pool.reclass(seat, client.priority, engine.now());
     is_stirred = true;
     counters.seating.add(AcquireResult::replaced);
+    trace(SeatEvent::Kind::replaced, client, tag_of(*old));
     take_seat(client, seat);
     evict(*old);
     run_actions();  // of the one that left, before those of the one that comes
@@ -170,6 +177,7 @@ void Worker::State::give_seat_back(Client& client) {
         case ClientState::waiting:
             arrivals.erase(client.session.index);
             --counters.seating.waiters[client.pool][pool::index_of(client.priority)];
+            trace(SeatEvent::Kind::cancelled, client);
             if (pool.cancel({seat.index, seat.generation}, engine.now()))
                 counters.seating.add(AcquireResult::cancelled);
             is_stirred = true;
@@ -177,6 +185,7 @@ void Worker::State::give_seat_back(Client& client) {
         case ClientState::registering:
         case ClientState::active:
             if (seat == pool::SeatId{}) return;  // its successor has it
+            trace(SeatEvent::Kind::released, client);
             count_seat_given(client);
             pool.release(seat, engine.now());
             is_stirred |= !pool.is_quiet();
@@ -238,16 +247,19 @@ void Worker::State::run(pool::Admission& pool, const pool::AdmissionAction& acti
     Client& client = *found;
     switch (action.kind) {
         case seated:
+            trace(SeatEvent::Kind::admitted, client);
             counters.seating.add_waited(AcquireResult::waited, action.waited);
             end_wait(client);
             take_seat(client, action.seat);
             enroll(client, take_arrival(client));
             return;
         case timed_out:
+            trace(SeatEvent::Kind::timed_out, client);
             counters.seating.add_waited(AcquireResult::timed_out, action.waited);
             send_away(client, ws::CloseCode::try_again_later, at_capacity, CloseReason::capacity);
             return;
         case closed:
+            trace(SeatEvent::Kind::drained, client);
             counters.seating.add(AcquireResult::drained);
             tell_draining(client);
             send_away(client, ws::CloseCode::service_restart, "restart", CloseReason::drained);
@@ -256,6 +268,7 @@ void Worker::State::run(pool::Admission& pool, const pool::AdmissionAction& acti
             announce_preemption(client, action);
             return;
         case revoke:
+            trace(SeatEvent::Kind::revoked, client);
             deactivate(client);
             if (!client.is_open) {
                 refuse(client.session, 503, "Server at capacity.\n", RejectReason::capacity);
@@ -290,6 +303,7 @@ void Worker::State::send_away(Client& client,
 
 void Worker::State::announce_preemption(Client& client, const pool::AdmissionAction& action) {
     client.is_leaving = true;
+    trace(SeatEvent::Kind::preempted, client, pool::index_of(action.taker));
     ++counters.seating.preemptions[pool::index_of(action.priority)][pool::index_of(action.taker)];
     ++counters.seating.changes;
     if (client.state != ClientState::active || client.is_echo) return;
@@ -304,6 +318,13 @@ Arrival Worker::State::take_arrival(const Client& client) {
     auto kept = arrivals.extract(client.session.index);
     WSPOOL_ASSERT(!kept.empty());
     return std::move(kept.mapped());
+}
+
+void Worker::State::add_seat_event(SeatEvent::Kind kind,
+                                   const Client& client,
+                                   std::uint64_t other) {
+    seat_events.push_back(
+        {kind, engine.now(), tag_of(client), client.priority, client.pool, other});
 }
 
 // The counted seats and waiters are those of the clients, and of the pools.

@@ -1,5 +1,8 @@
 #include "worker/seat_options.h"
 
+#include "base/assert.h"
+#include "worker/seat_event.h"
+
 #include <algorithm>
 #include <set>
 
@@ -30,6 +33,36 @@ namespace {
 }
 
 }  // namespace
+
+std::string_view name(SeatEvent::Kind kind) {
+    switch (kind) {
+        case SeatEvent::Kind::asked:
+            return "asked";
+        case SeatEvent::Kind::seated:
+            return "seated";
+        case SeatEvent::Kind::queued:
+            return "queued";
+        case SeatEvent::Kind::refused:
+            return "refused";
+        case SeatEvent::Kind::admitted:
+            return "admitted";
+        case SeatEvent::Kind::timed_out:
+            return "timed_out";
+        case SeatEvent::Kind::cancelled:
+            return "cancelled";
+        case SeatEvent::Kind::drained:
+            return "drained";
+        case SeatEvent::Kind::replaced:
+            return "replaced";
+        case SeatEvent::Kind::preempted:
+            return "preempted";
+        case SeatEvent::Kind::revoked:
+            return "revoked";
+        case SeatEvent::Kind::released:
+            return "released";
+    }
+    WSPOOL_UNREACHABLE();
+}
 
 std::size_t choose_pool(const SeatOptions& options,
                         std::string_view path,

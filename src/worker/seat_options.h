@@ -35,6 +35,7 @@ struct SeatOptions {
     RefuseWay refuse = RefuseWay::http;
     Duration ticket_time = std::chrono::seconds(60);  // how long a preempted client may stay away
     std::uint32_t tickets_max = 65'536;  // outstanding; at the bound the oldest is forgotten
+    bool is_traced = false;              // Worker::take_seat_events() tells what happened
 };
 
 inline constexpr std::string_view shared_pool_name = "default";

@@ -3,6 +3,7 @@
 #include "worker/worker_state.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace wspool::worker {
 namespace {
@@ -172,6 +173,10 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
 
 const metrics::Counters& Worker::counters() const {
     return state_->counters;
+}
+
+std::vector<SeatEvent> Worker::take_seat_events() {
+    return std::exchange(state_->seat_events, {});
 }
 
 void Worker::check_invariants() const {

@@ -11,10 +11,13 @@
 #include "link/peer_links.h"
 #include "metrics/page.h"
 #include "session/engine.h"
+#include "worker/seat_event.h"
 #include "worker/seat_options.h"
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 namespace wspool::worker {
 
@@ -66,6 +69,8 @@ class Worker {
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;
+    // What happened since it was last called; empty unless seats.is_traced.
+    [[nodiscard]] std::vector<SeatEvent> take_seat_events();
     void check_invariants() const;
 
   private:

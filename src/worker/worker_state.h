@@ -144,6 +144,11 @@ struct Worker::State {
     void end_asked_tickets();
     void settle_ticket(std::uint64_t question, metrics::TicketUse use);
     void check_seats() const;
+    void trace(SeatEvent::Kind kind, const Client& client, std::uint64_t other = 0) {
+        if (options.seats.is_traced) [[unlikely]]
+            add_seat_event(kind, client, other);
+    }
+    void add_seat_event(SeatEvent::Kind kind, const Client& client, std::uint64_t other);
 
     // ---- router.cpp: what is said
     void on_message(const session::Event& event);
@@ -236,6 +241,7 @@ struct Worker::State {
         wire::Incarnation issuer;
     };
     std::vector<AskedTicket> asked_tickets;
+    std::vector<SeatEvent> seat_events;
 
     std::vector<Place> places;               // as of this turn; empty: not looked at yet
     std::vector<metrics::Seating> seatings;  // of the places

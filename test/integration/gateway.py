@@ -28,11 +28,16 @@ def environment(extra=None):
 
 
 def write_config(directory, settings):
-    """`settings` maps "section.key" to a value; strings are quoted, the rest is written as it is."""
+    """`settings` maps "section.key" to a value: a string, a dictionary of such, or what is written as it is."""
+    def written(value):
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f"{key} = {written(member)}" for key, member in value.items()) + " }"
+        return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
     sections = {}
     for name, value in settings.items():
         section, key = name.split(".")
-        text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+        text = written(value)
         sections.setdefault(section, []).append(f"{key} = {text}")
     path = os.path.join(directory, "wspool.toml")
     with open(path, "w", encoding="utf-8") as file:
@@ -121,7 +126,8 @@ class Gateway:
         assert self.figures is not None, f"no figures at the end of the log: {self.log.all()}"
         ends = self.figure("wspool_deliveries_total") + self.sum("wspool_dropped_total")
         assert self.figure("wspool_accepted_total") == ends, self.figures
-        for now in ("wspool_queued", "wspool_outbox_bytes", "wspool_connections", "wspool_groups"):
+        for now in ("wspool_queued", "wspool_outbox_bytes", "wspool_connections", "wspool_waiters",
+                    "wspool_groups"):
             assert self.figure(now) == 0, self.figures
         opened = self.figure("wspool_connections_opened_total")
         assert opened == self.sum("wspool_connections_closed_total"), self.figures

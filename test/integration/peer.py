@@ -56,6 +56,14 @@ class Peer:
         except AssertionError as silence:
             raise AssertionError(f"{silence}; the peer's log: {self._log.all()}") from None
 
+    def pending_events(self, name):
+        events, source = [], self._queue(name)
+        while True:
+            try:
+                events.append(source.get_nowait())
+            except queue.Empty:
+                return events
+
     def try_open(self, url, *, subprotocols=(), headers=None, deflate=True):
         """A socket, opened or refused; its first event is not yet read."""
         client = PeerClient(self, next(self._names))
@@ -95,6 +103,10 @@ class PeerClient:
         event = self.peer.next_event(self.name)
         assert event["event"] == kind, f"{event} instead of {kind}"
         return event
+
+    def pending(self):
+        """The events that have come, without waiting."""
+        return self.peer.pending_events(self.name)
 
     def send(self, message, *, binary=False, fragment=None):
         data = message.encode() if isinstance(message, str) else message

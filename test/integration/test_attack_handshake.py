@@ -280,7 +280,7 @@ class Slowloris(AttackTest):
 
 class Capacity(AttackTest):
     def test_who_comes_when_the_gateway_is_full_gets_503_and_a_time_to_return(self):
-        with self.bystander("--max-connections", "3") as gateway:
+        with self.bystander("--max-connections", "3", config={"admission.max_waiters": 0}) as gateway:
             others = [RawClient.open(gateway) for _ in range(2)]
             client = RawClient(gateway)
             client.send(GOOD)

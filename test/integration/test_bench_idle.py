@@ -34,7 +34,7 @@ class BenchIdle(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_what_a_load_process_cannot_do_is_told(self):
-        with Gateway("--max-connections", "10") as gateway:
+        with Gateway("--max-connections", "10", config={"admission.max_waiters": 0}) as gateway:
             done = bench_idle(gateway.url(), "--connections", "20", "--processes", "2")
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assertIn("503", done.stderr)

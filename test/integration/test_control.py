@@ -11,9 +11,11 @@ from waiting import eventually
 
 ANY = "127.0.0.1:0"
 
+ONE_NORMAL = 'wspool_connections{worker="0",pool="default",priority="normal"}'
+
 # Per worker, and there from the first scrape on.
 PER_WORKER = [
-    "wspool_connections", "wspool_connections_max", "wspool_connections_peak", "wspool_connections_opened_total",
+    "wspool_connections_max", "wspool_connections_peak", "wspool_connections_opened_total",
     "wspool_messages_received_total", "wspool_messages_sent_total", "wspool_bytes_received_total",
     "wspool_bytes_sent_total", "wspool_deliveries_total", "wspool_outbox_bytes", "wspool_groups", "wspool_worker_up",
     "wspool_worker_restarts_total", "wspool_accepted_total", "wspool_queued"]
@@ -31,6 +33,9 @@ class Metrics(unittest.TestCase):
                     self.assertIn(f'{name}{{worker="{worker}"}}', found)
                 for name, reason in BY_REASON.items():
                     self.assertIn(f'{name}{{worker="{worker}",reason="{reason}"}}', found)
+                for name in ("wspool_connections", "wspool_waiters"):
+                    for priority in ("critical", "high", "normal", "low"):
+                        self.assertIn(f'{name}{{worker="{worker}",pool="default",priority="{priority}"}}', found)
                 self.assertEqual(found[f'wspool_connections_max{{worker="{worker}"}}'], 77)
                 self.assertEqual(found[f'wspool_worker_up{{worker="{worker}"}}'], 1)
 
@@ -40,11 +45,11 @@ class Metrics(unittest.TestCase):
             client = RawClient.open(gateway)
             client.check_echo()
             eventually(lambda: api.metrics()['wspool_deliveries_total{worker="0"}'] == 1, "it is counted")
-            self.assertEqual(api.metrics()['wspool_connections{worker="0"}'], 1)
+            self.assertEqual(api.metrics()[ONE_NORMAL], 1)
             client.finish()
             closed = 'wspool_connections_closed_total{worker="0",reason="by_peer"}'
             eventually(lambda: api.metrics()[closed] == 1, "the end is counted")
-            self.assertEqual(api.metrics()['wspool_connections{worker="0"}'], 0)
+            self.assertEqual(api.metrics()[ONE_NORMAL], 0)
 
     def test_prometheus_has_nothing_to_say_against_them(self):
         promtool = shutil.which("promtool")
