@@ -15,8 +15,7 @@ namespace wspool::app {
 namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
-constexpr std::array<std::string_view, 5> later_verbs = {
-    "top", "token", "drain", "rebalance", "upgrade"};
+constexpr std::array<std::string_view, 4> later_verbs = {"top", "token", "rebalance", "upgrade"};
 
 // Our own readers in place of CLI11's: one wording for files, variables and options.
 template <class T, class Parse>
@@ -215,6 +214,23 @@ void add_send(CLI::App& app, SendArgs& args) {
     app.footer("Each message that comes is printed on a line.");
 }
 
+// ---- drain
+
+void add_drain(CLI::App& app, DrainArgs& args) {
+    app.add_option(
+           "--control",
+           reader(args.control, [](const std::string& text) { return io::parse_address(text); }),
+           "Where the control API is: ADDR:PORT or unix:/path")
+        ->type_name("ADDR")
+        ->envname("WSPOOL_CONTROL")
+        ->default_str(io::format_address(args.control));
+    app.add_option("--token", args.token, "For a control API that asks for one")
+        ->type_name("TOKEN")
+        ->envname("WSPOOL_CONTROL_TOKEN");
+    app.add_flag("--no-wait{false},!--no-wait", args.waits, "Ask, and do not wait for the end");
+    app.footer("Clients are told, and closed over server.drain_time; then the gateway ends.");
+}
+
 // ---- bench
 
 void add_bench_common(CLI::App& app, BenchArgs& args) {
@@ -339,6 +355,7 @@ struct AllArgs {
     ConnectArgs connect;
     SendArgs send;
     BenchArgs bench;
+    DrainArgs drain;
     std::optional<BenchKind> bench_kind;
 };
 
@@ -356,7 +373,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     CLI::App* send = app.add_subcommand("send", "Send messages, and print the replies");
     CLI::App* bench = app.add_subcommand("bench", "Put load on a WebSocket server and measure");
     CLI::App* check = app.add_subcommand("check", "Check a configuration file");
+    CLI::App* drain = app.add_subcommand("drain", "Let a running gateway close all, and end");
     add_serve(*serve, args.serve);
+    add_drain(*drain, args.drain);
     add_connect(*connect, args.connect);
     add_send(*send, args.send);
     add_bench(*bench, args.bench, args.bench_kind);
@@ -388,8 +407,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     if (check->parsed()) return {Command(std::move(args.check)), exit_ok};
     if (connect->parsed()) return {Command(std::move(args.connect)), exit_ok};
     if (send->parsed()) return {Command(std::move(args.send)), exit_ok};
+    if (drain->parsed()) return {Command(std::move(args.drain)), exit_ok};
     if (!bench->parsed() || !args.bench_kind)
-        return refuse("name a verb: serve, connect, send, bench or check");
+        return refuse("name a verb: serve, connect, send, bench, check or drain");
     args.bench.kind = *args.bench_kind;
     return {Command(std::move(args.bench)), exit_ok};
 }

@@ -79,7 +79,13 @@ struct BenchArgs {
     io::LoopOptions loop;
 };
 
-using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs>;
+struct DrainArgs {
+    io::Address control{io::Address::Family::ipv4, "127.0.0.1", 8090};
+    std::string token;
+    bool waits = true;  // until it has ended
+};
+
+using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs, DrainArgs>;
 
 struct Parsed {
     std::optional<Command> command;

@@ -63,7 +63,8 @@ int serve(const Config& config) {
 
 int run_serve(const ServeArgs& args) {
     const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
-    const LoadedConfig loaded = load_config({args.config_file, environment, args.options});
+    LoadedConfig loaded = load_config({args.config_file, environment, args.options});
+    if (loaded.errors.empty()) loaded.errors = read_secrets(loaded.config);
     if (!loaded.errors.empty()) {
         for (const auto& error : loaded.errors) std::fprintf(stderr, "wspool: %s\n", error.c_str());
         return exit_unusable;

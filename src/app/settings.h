@@ -62,8 +62,8 @@ struct TextsKind {
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
 };
-// One that only this machine can reach, or "off".
-struct LocalAddressKind {
+// One, or "off".
+struct OptionalAddressKind {
     std::optional<io::Address>& (*field)(Config&);
 };
 
@@ -76,7 +76,7 @@ using SettingKind = std::variant<FlagKind,
                                  TextKind,
                                  TextsKind,
                                  AddressesKind,
-                                 LocalAddressKind>;
+                                 OptionalAddressKind>;
 
 struct Setting {
     std::string_view section;
