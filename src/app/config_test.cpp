@@ -211,16 +211,57 @@ TEST(Config, workers_are_counted_or_as_many_as_cores) {
     expect_says(only_error_of("[limits]\njson_depth = \"auto\"\n"), {"whole number"});
 }
 
-TEST(Config, the_control_api_is_local_or_off) {
+TEST(Config, the_control_api_has_an_address_or_is_off) {
     Config config;
     EXPECT_TRUE(read_config_text("[control]\naddress = \"[::1]:9\"\n", "f", config).empty());
     ASSERT_TRUE(config.control.address.has_value());
     EXPECT_EQ(config.control.address->port, 9);
     EXPECT_TRUE(read_config_text("[control]\naddress = \"off\"\n", "f", config).empty());
     EXPECT_FALSE(config.control.address.has_value());
-    expect_says(only_error_of("[control]\naddress = \"0.0.0.0:8090\"\n"),
-                {"f.toml:2:11: ", "control.address", "loopback"});
     expect_says(only_error_of("[control]\naddress = 8090\n"), {"an address"});
+}
+
+std::vector<std::string> contradictions_of(const std::string& text) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[control]\n" + text, "f", config).empty());
+    return contradictions(config);
+}
+
+TEST(Config, a_control_api_that_others_reach_wants_a_token) {
+    const auto errors = contradictions_of("address = \"0.0.0.0:8090\"\n");
+    ASSERT_EQ(errors.size(), 1u);
+    expect_says(errors[0], {"control.address", "0.0.0.0:8090", "control.token", "loopback"});
+    EXPECT_TRUE(
+        contradictions_of("address = \"0.0.0.0:1\"\ntoken = \"0123456789abcdef\"\n").empty());
+    EXPECT_TRUE(contradictions_of("address = \"0.0.0.0:1\"\ntoken_file = \"f\"\n").empty());
+    EXPECT_TRUE(contradictions_of("address = \"unix:/tmp/c\"\n").empty());
+}
+
+TEST(Config, a_token_of_the_control_api_is_long_enough_and_fits_a_header) {
+    const auto errors = contradictions_of("token = \"0123456789abcde\"\n");
+    ASSERT_EQ(errors.size(), 1u);
+    expect_says(errors[0], {"control.token", "15 bytes", "16"});
+    EXPECT_EQ(errors[0].find("0123456789"), std::string::npos);
+    EXPECT_EQ(contradictions_of("token = \"0123456789 abcdef\"\n").size(), 1u);
+    EXPECT_EQ(contradictions_of("token = \"0123456789abcdef\"\ntoken_file = \"f\"\n").size(), 1u);
+}
+
+TEST(Config, a_token_may_stand_in_a_file_of_its_own) {
+    const std::string path = testing::TempDir() + "wspool_token";
+    const auto read = [&](const std::string& text) {
+        std::ofstream(path) << text;
+        Config config;
+        config.control.token_file = path;
+        auto errors = read_secrets(config);
+        return errors.empty() ? config.control.token : errors.front();
+    };
+    EXPECT_EQ(read("0123456789abcdef\n"), "0123456789abcdef");
+    expect_says(read("short\n"), {"control.token_file", path, "16"});
+    expect_says(read("0123456789abcdef\n0123456789abcdef\n"), {"one line"});
+    std::remove(path.c_str());
+    Config config;
+    config.control.token_file = path;
+    expect_says(read_secrets(config).at(0), {"control.token_file", "cannot be opened"});
 }
 
 TEST(Config, rates_can_only_be_off) {
