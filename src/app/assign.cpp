@@ -147,19 +147,28 @@ Outcome assign_to(const TextKind& kind, const Value& value, Config& config) {
     return {};
 }
 
-Outcome assign_to(const TextsKind& kind, const Value& value, Config& config) {
+Outcome assign_to(const OriginsKind& kind, const Value& value, Config& config) {
+    constexpr std::string_view mend =
+        "a list of origins, as in [\"https://app.example\"], or \"same-host\"";
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        if (*text != "same-host") return fmt::format("is \"{}\"; write {}", *text, mend);
+        kind.field(config).reset();
+        return {};
+    }
     const auto* list = std::get_if<std::vector<std::string>>(&value);
-    if (list == nullptr) return wrong_type(value, "a list of strings, as in [\"…\"]", "");
-    if (list->size() > kind.count_max) {
-        return fmt::format("has {} elements; {} are the most", list->size(), kind.count_max);
-    }
+    if (list == nullptr) return wrong_type(value, mend, "");
+    std::vector<auth::Origin> origins;
     for (const std::string& text : *list) {
-        if (text.empty() || text.size() > kind.size_max) {
+        auto origin = auth::parse_origin(text);
+        if (!origin) {
             return fmt::format(
-                "has an element of {} bytes; write 1 to {}", text.size(), kind.size_max);
+                "names \"{}\", which is no origin; write scheme://host or scheme://host:port, "
+                "without a path",
+                text);
         }
+        origins.push_back(std::move(*origin));
     }
-    kind.field(config) = *list;
+    kind.field(config) = std::move(origins);
     return {};
 }
 
@@ -230,7 +239,10 @@ struct FromText {
     Value operator()(const OffKind&) const { return std::string(text); }
     Value operator()(const LocalAddressKind&) const { return std::string(text); }
     Value operator()(const TextKind&) const { return std::string(text); }
-    Value operator()(const TextsKind&) const { return split(); }
+    Value operator()(const OriginsKind&) const {
+        if (text == "same-host") return std::string(text);
+        return split();
+    }
     Value operator()(const AddressesKind&) const { return split(); }
 
     [[nodiscard]] std::vector<std::string> split() const {

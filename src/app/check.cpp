@@ -8,7 +8,8 @@ namespace wspool::app {
 
 int run_check(const CheckArgs& args) {
     Config config;
-    const auto errors = read_config_file(args.file, config);
+    auto errors = read_config_file(args.file, config);
+    if (errors.empty()) errors = contradictions(config);
     if (errors.empty()) {
         std::printf("%s: OK\n", args.file.c_str());
         return exit_ok;

@@ -71,9 +71,33 @@ TEST(CommandLine, mistakes_have_status_two) {
 }
 
 TEST(CommandLine, verbs_of_later_versions_say_so) {
-    for (const char* verb : {"top", "token", "drain", "rebalance", "upgrade"}) {
+    for (const char* verb : {"top", "drain", "rebalance", "upgrade"}) {
         expect_refused({verb}, "this version of wspool does not have it");
     }
+}
+
+TEST(CommandLine, token_takes_patterns_and_long_times) {
+    const Outcome outcome = parse({"token",
+                                   "--id",
+                                   "alice",
+                                   "--priority",
+                                   "high",
+                                   "--join",
+                                   "a*",
+                                   "--join",
+                                   "b",
+                                   "--expires",
+                                   "720h",
+                                   "--config",
+                                   "f"});
+    ASSERT_TRUE(outcome.parsed.command.has_value());
+    const auto& args = std::get<TokenArgs>(*outcome.parsed.command);
+    EXPECT_EQ(args.id, "alice");
+    EXPECT_EQ(args.priority, pool::Priority::high);
+    EXPECT_EQ(args.join, (std::vector<std::string>{"a*", "b"}));
+    EXPECT_FALSE(args.publish.has_value());
+    EXPECT_EQ(args.expires, std::chrono::hours(720));
+    expect_refused({"token", "--priority", "urgent"}, "none of critical");
 }
 
 TEST(CommandLine, serve_collects_options_and_repeats_listen) {

@@ -49,6 +49,19 @@ void read_options(const std::vector<OptionValue>& options, LoadedConfig& loaded)
 
 }  // namespace
 
+auth::VerifierOptions verifier_options(const Config::Auth& config) {
+    auth::VerifierOptions options;
+    options.leeway = config.leeway;
+    for (const Config::Auth::Issuer& issuer : config.issuers) {
+        auth::IssuerOptions& to = options.issuers.emplace_back();
+        to.name = issuer.name;
+        to.audience = issuer.audience;
+        for (const Config::Auth::Key& key : issuer.keys)
+            to.keys.push_back({key.id, key.algorithm, key.material});
+    }
+    return options;
+}
+
 worker::WorkerOptions worker_options(const Config& config) {
     worker::WorkerOptions options;
     const auto& limits = config.limits;
@@ -76,6 +89,11 @@ worker::WorkerOptions worker_options(const Config& config) {
     options.json_depth_max = limits.json_depth;
     options.bad_messages_max = static_cast<std::uint32_t>(limits.bad_messages);
     options.exchange.groups_per_member_max = static_cast<std::uint32_t>(limits.groups_per_client);
+    if (config.auth.mode == AuthMode::jwt) {
+        options.auth.verifier = verifier_options(config.auth);
+        options.auth.origins = config.auth.origins;
+        options.auth.takes_query_token = config.auth.query_token;
+    }
     options.drain_time = config.server.drain_time;
     hub::HistoryRule& history = options.exchange.history.front();
     history.messages = static_cast<std::uint32_t>(config.history.messages);
@@ -95,11 +113,22 @@ io::LoopOptions loop_options(const Config& config) {
     return options;
 }
 
+std::vector<std::string> contradictions(const Config& config) {
+    std::vector<std::string> errors;
+    if (config.auth.mode == AuthMode::jwt && config.auth.issuers.empty()) {
+        errors.emplace_back(
+            "auth.mode is \"jwt\", but there is no [[auth.issuer]] whose tokens could be taken; "
+            "write one");
+    }
+    return errors;
+}
+
 LoadedConfig load_config(const ConfigSources& sources) {
     LoadedConfig loaded;
     if (sources.file) loaded.errors = read_config_file(*sources.file, loaded.config);
     read_environment(sources, loaded);
     read_options(sources.options, loaded);
+    if (loaded.errors.empty()) loaded.errors = contradictions(loaded.config);
     return loaded;
 }
 

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "app/log.h"
+#include "auth/origin.h"
+#include "auth/verifier.h"
 #include "base/time.h"
 #include "io/address.h"
 #include "io/loop.h"
@@ -19,8 +21,7 @@
 
 namespace wspool::app {
 
-enum class AuthMode : std::uint8_t { none };
-enum class KeyAlgorithm : std::uint8_t { hs256, rs256, es256 };
+enum class AuthMode : std::uint8_t { none, jwt };
 
 // Sizes in bytes; a size or duration of 0 means "off" where off is allowed.
 struct Config {
@@ -78,19 +79,24 @@ struct Config {
     struct Auth {
         struct Key {
             std::string id;
-            KeyAlgorithm algorithm = KeyAlgorithm::hs256;
+            auth::Algorithm algorithm = auth::Algorithm::hs256;
             std::string file, secret;  // one of them
+            std::string material;      // what that is: read with the configuration
         };
         struct Issuer {
             std::string name, audience;
             std::vector<Key> keys;
         };
         AuthMode mode = AuthMode::none;
+        Duration leeway = std::chrono::seconds(5);
+        bool query_token = false;
+        std::optional<std::vector<auth::Origin>> origins;  // absent: "same-host"
         std::vector<Issuer> issuers;
     } auth;
     LogOptions log;
 };
 
+[[nodiscard]] auth::VerifierOptions verifier_options(const Config::Auth& config);
 [[nodiscard]] worker::WorkerOptions worker_options(const Config& config);
 [[nodiscard]] io::LoopOptions loop_options(const Config& config);
 
@@ -112,6 +118,8 @@ struct LoadedConfig {
     std::vector<std::string> errors;
 };
 
+// What does not fit together across sections; told when all sources were read.
+[[nodiscard]] std::vector<std::string> contradictions(const Config& config);
 [[nodiscard]] LoadedConfig load_config(const ConfigSources& sources);
 
 }  // namespace wspool::app

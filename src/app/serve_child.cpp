@@ -152,7 +152,9 @@ void run_worker(worker::Worker& worker,
     Instant end = never;
     bool is_alone = false;
     bool has_said_drained = false;
+    Instant wall_clock_due = Instant::min();
     while (loop.now() < end) {
+        keep_wall_clock(worker, loop, wall_clock_due);
         const Instant deadline = std::min(loop.now() + beat, end);
         Orders orders = line.take(worker.turn(deadline));
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));

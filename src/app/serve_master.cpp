@@ -54,7 +54,8 @@ int serve_master(const Config& config, std::size_t workers) {
     };
     auto master = master::Master::make(options);
     if (!master) return refuse_to_start(master.error().message);
-    for (const io::Address& address : (*master)->client_addresses()) warn_if_reachable(address);
+    for (const io::Address& address : (*master)->client_addresses())
+        warn_if_reachable(config, address);
 
     for (;;) {
         for (const master::Action& action : (*master)->turn()) {

@@ -5,6 +5,7 @@
 #include "io/signals.h"
 #include "worker/worker.h"
 
+#include <algorithm>
 #include <csignal>
 
 namespace wspool::app {
@@ -26,7 +27,7 @@ class Server {
         for (const io::Address& address : config_.server.listen) {
             const auto bound = worker_.listen(address);
             if (!bound) return tl::unexpected(bound.error());
-            warn_if_reachable(*bound);
+            warn_if_reachable(config_, *bound);
             taken.push_back(*bound);
         }
         if (const auto watched = worker_.watch(signals_.fd(), signal_tag); !watched) {
@@ -40,8 +41,11 @@ class Server {
     void run() {
         const Duration interval = config_.health.interval;
         Instant next_report = interval > Duration::zero() ? loop_->now() + interval : never;
+        Instant wall_clock_due = Instant::min();
         while (!worker_.is_finished()) {
-            for (const std::uint64_t tag : worker_.turn(next_report)) {
+            keep_wall_clock(worker_, *loop_, wall_clock_due);
+            const Instant deadline = std::min(next_report, wall_clock_due);
+            for (const std::uint64_t tag : worker_.turn(deadline)) {
                 if (tag == signal_tag) handle_signals();
             }
             if (loop_->now() >= next_report) {

@@ -55,9 +55,9 @@ struct TextKind {
     std::string& (*field)(Config&);
     std::size_t size_min, size_max;
 };
-struct TextsKind {
-    std::vector<std::string>& (*field)(Config&);
-    std::size_t count_max, size_max;
+// A list of origins, or "same-host", which leaves it empty.
+struct OriginsKind {
+    std::optional<std::vector<auth::Origin>>& (*field)(Config&);
 };
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
@@ -74,7 +74,7 @@ using SettingKind = std::variant<FlagKind,
                                  ChoiceKind,
                                  OffKind,
                                  TextKind,
-                                 TextsKind,
+                                 OriginsKind,
                                  AddressesKind,
                                  LocalAddressKind>;
 
@@ -93,9 +93,9 @@ struct ListSection {
     std::size_t count_max;
     void (*add)(Config&);  // an element, to which the settings of this section apply from then on
     std::span<const std::string_view> required;  // keys and lists without which none can be
-    // Told at the element's place once it was read; where keys were missing or wrong it is not
-    // asked.
-    std::optional<std::string> (*check)(const Config&) = nullptr;
+    // Completes the element once it was read, or says what does not fit together, which is told at
+    // its place; where keys were missing or wrong it is not asked.
+    std::optional<std::string> (*complete)(Config&) = nullptr;
 };
 
 [[nodiscard]] std::span<const Setting> settings();

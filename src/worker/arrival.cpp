@@ -19,6 +19,10 @@ std::string_view select_subprotocol(const std::vector<std::string_view>& offered
 std::optional<Arrival> Worker::State::judge(const session::Event& event) {
     Arrival arrival;
     arrival.subprotocol = select_subprotocol(event.upgrade->subprotocols);
+    if (verifier) {
+        // What the request says beside its token, such as ?clientId=, does not count.
+        return judge_token(event, arrival) ? std::optional(std::move(arrival)) : std::nullopt;
+    }
     const http::QueryValue priority = http::query_value(event.request->target, "priority");
     if (priority.found) {
         const auto parsed =

@@ -52,15 +52,19 @@ void Worker::State::on_opening(const session::Event& event) {
         return;
     }
     if (options.echo && is_echo_path(http::path_of(event.request->target))) {
+        const std::optional<Arrival> arrival = judge(event);
+        if (!arrival) return;
         Client& client = begin(event.session);
         client.is_echo = true;
-        activate(client, select_subprotocol(event.upgrade->subprotocols));
+        remember_token(client, *arrival);
+        activate(client, arrival->subprotocol);
         return;
     }
     const std::optional<Arrival> arrival = judge(event);
     if (!arrival) return;
     Client& client = begin(event.session);
     client.is_greeted = arrival->subprotocol == subprotocol_name;
+    remember_token(client, *arrival);
     enroll(client, *arrival);
 }
 
@@ -119,6 +123,7 @@ void Worker::State::activate(Client& client, std::string_view subprotocol) {
 void Worker::State::deactivate(Client& client) {
     if (client.state == ClientState::absent) return;
     set_state(client, ClientState::absent);
+    forget_token(client);
     if (!client.is_echo) exchange.remove(to_hub(client.session), engine.now());
 }
 

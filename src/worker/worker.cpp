@@ -13,6 +13,12 @@ Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& e
       peers(loop, options.link, exchange),
       parser({.depth_max = options.json_depth_max}),
       jitter(entropy.next_u64()) {
+    if (options.auth.verifier) {
+        auto made = auth::Verifier::make(*options.auth.verifier);
+        WSPOOL_ASSERT(made.has_value());
+        verifier = std::move(*made);
+        identities = std::make_unique<Identities>(engine.now());
+    }
     exchange.set_prefix(protocol::append_broadcast_prefix);
     if (options.is_alone) exchange.become_home(engine.now());
 }
@@ -55,6 +61,7 @@ void Worker::State::handle(const session::Event& event) {
 Instant Worker::State::next_deadline() {
     Instant deadline = exchange.next_deadline();
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
+    if (identities) deadline = std::min(deadline, identities->next_deadline());
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
     return deadline;
 }
@@ -80,6 +87,10 @@ void Worker::unwatch(std::uint64_t tag) {
     state_->engine.unwatch(tag);
 }
 
+void Worker::set_wall_clock(WallTime wall, Instant at) {
+    if (state_->identities) state_->identities->set_wall_clock(wall, at);
+}
+
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();
@@ -92,6 +103,7 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.read_peers();
     state.exchange.on_time(state.engine.now());
     state.end_checks();
+    state.end_expired();
     state.run_actions();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);

@@ -3,6 +3,8 @@
 // io::Loop.
 #pragma once
 
+#include "auth/origin.h"
+#include "auth/verifier.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -14,8 +16,17 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace wspool::worker {
+
+// Who clients are. Without a verifier they are who they say.
+struct AuthOptions {
+    std::optional<auth::VerifierOptions> verifier;     // that Verifier::make takes
+    std::optional<std::vector<auth::Origin>> origins;  // absent: the host that pages came from
+    bool takes_query_token = false;                    // ?access_token=
+};
 
 struct WorkerOptions {
     session::EngineOptions engine;
@@ -26,6 +37,7 @@ struct WorkerOptions {
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
     bool is_alone = true;  // no other process: home of all from the start; else become_home()
     link::LinkOptions link;
+    AuthOptions auth;
     Duration drain_time = std::chrono::seconds(30);
 };
 
@@ -44,6 +56,10 @@ class Worker {
     // Reports watched descriptors (signals, the line to the master) through the return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
     void unwatch(std::uint64_t tag);
+
+    // What the wall clock showed at `at`, before the first turn and then now and again: it may be
+    // set. Tokens are judged by it.
+    void set_wall_clock(WallTime wall, Instant at);
 
     // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
     // tags of watched descriptors that became readable.

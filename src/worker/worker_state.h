@@ -6,9 +6,11 @@
 #include "link/peer_links.h"
 #include "pool/priority.h"
 #include "protocol/message.h"
+#include "worker/identities.h"
 #include "worker/worker.h"
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +30,14 @@ struct Client {
     ClientState state = ClientState::absent;
     bool is_echo = false;     // on the raw echo endpoint: has no id and is in no group
     bool is_greeted = false;  // negotiated wspool.v1: is told its id first
+    bool has_token = false;   // is in `identities`
+    bool is_limited = false;  // its token names groups
+};
+
+// What of a token counts for as long as its client is here.
+struct TokenTerms {
+    WallTime expires{};
+    auth::Permissions permissions;
 };
 
 // Who asks to be let in, once its request was judged. `subprotocol` points into the request.
@@ -35,6 +45,8 @@ struct Arrival {
     std::string id;  // empty: anonymous
     pool::Priority priority = pool::Priority::normal;
     std::string_view subprotocol;  // the one selected
+    std::string pool;              // its token's claim; empty: none
+    TokenTerms token;              // with a verifier
 };
 
 // What comes back with the answer to a pending request of a client: how the answer is written, and
@@ -55,6 +67,21 @@ struct Worker::State {
     // ---- arrival.cpp: who asks to be let in
     // Nothing when the request was refused.
     [[nodiscard]] std::optional<Arrival> judge(const session::Event& event);
+
+    // ---- identity.cpp: tokens
+    // False when the request was refused; else `arrival` is who the token says.
+    [[nodiscard]] bool judge_token(const session::Event& event, Arrival& arrival);
+    [[nodiscard]] bool has_good_origin(const session::Event& event);
+    void refuse_token(session::SessionId session,
+                      int status,
+                      std::string_view error,
+                      std::string_view sentence,
+                      metrics::RejectReason reason);
+    void remember_token(Client& client, const Arrival& arrival);
+    void forget_token(Client& client);
+    [[nodiscard]] bool may_join(const Client& client, std::string_view group) const;
+    [[nodiscard]] bool may_publish(const Client& client, std::string_view group) const;
+    void end_expired();
 
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
@@ -128,6 +155,11 @@ struct Worker::State {
     Prng jitter;
     ChunkedArray<Client> clients;
     std::size_t registering_count = 0;  // clients in that state
+
+    // Both or neither: with and without authentication.
+    std::optional<auth::Verifier> verifier;
+    std::unique_ptr<Identities> identities;
+    std::vector<std::uint32_t> expired;  // scratch of end_expired()
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written

@@ -27,12 +27,23 @@ def environment(extra=None):
     return kept
 
 
+class Toml:
+    """A value that is written as it is: lists and tables."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
 def write_config(directory, settings):
     """`settings` maps "section.key" to a value; strings are quoted, the rest is written as it is."""
     sections = {}
     for name, value in settings.items():
         section, key = name.split(".")
-        text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+        text = f'"{value}"' if isinstance(value, str) else str(value)
+        text = text.lower() if isinstance(value, bool) else text
         sections.setdefault(section, []).append(f"{key} = {text}")
     path = os.path.join(directory, "wspool.toml")
     with open(path, "w", encoding="utf-8") as file:
