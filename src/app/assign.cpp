@@ -164,6 +164,31 @@ Outcome assign_to(const TextsKind& kind, const Value& value, Config& config) {
     return {};
 }
 
+Outcome assign_to(const OriginsKind& kind, const Value& value, Config& config) {
+    constexpr std::string_view mend =
+        "a list of origins, as in [\"https://app.example\"], or \"same-host\"";
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        if (*text != "same-host") return fmt::format("is \"{}\"; write {}", *text, mend);
+        kind.field(config).reset();
+        return {};
+    }
+    const auto* list = std::get_if<std::vector<std::string>>(&value);
+    if (list == nullptr) return wrong_type(value, mend, "");
+    std::vector<auth::Origin> origins;
+    for (const std::string& text : *list) {
+        auto origin = auth::parse_origin(text);
+        if (!origin) {
+            return fmt::format(
+                "names \"{}\", which is no origin; write scheme://host or scheme://host:port, "
+                "without a path",
+                text);
+        }
+        origins.push_back(std::move(*origin));
+    }
+    kind.field(config) = std::move(origins);
+    return {};
+}
+
 constexpr std::string_view shares_example =
     "{ critical = 10, high = 20, normal = 40, low = 30 }, or \"off\"";
 
@@ -298,6 +323,10 @@ struct FromText {
     Value operator()(const TextsKind&) const { return split(); }
     Value operator()(const SharesKind&) const { return pairs(true); }
     Value operator()(const DurationsKind&) const { return pairs(false); }
+    Value operator()(const OriginsKind&) const {
+        if (text == "same-host") return std::string(text);
+        return split();
+    }
     Value operator()(const AddressesKind&) const { return split(); }
 
     // "critical=10,high=20"; a text without "=" is itself.

@@ -15,7 +15,7 @@ namespace wspool::app {
 namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
-constexpr std::array<std::string_view, 3> later_verbs = {"token", "rebalance", "upgrade"};
+constexpr std::array<std::string_view, 2> later_verbs = {"rebalance", "upgrade"};
 
 // Our own readers in place of CLI11's: one wording for files, variables and options.
 template <class T, class Parse>
@@ -64,11 +64,12 @@ CLI::Option* add_size(CLI::App& app,
 CLI::Option* add_duration(CLI::App& app,
                           const std::string& name,
                           Duration& target,
-                          const std::string& help) {
-    const auto parse = [](const std::string& text) -> Result<Duration> {
+                          const std::string& help,
+                          std::chrono::hours max = std::chrono::hours(24)) {
+    const auto parse = [max](const std::string& text) -> Result<Duration> {
         auto duration = parse_duration(text);
-        if (duration && *duration > std::chrono::hours(24)) {
-            return fail(fmt::format("\"{}\" is more than a day", text));
+        if (duration && *duration > max) {
+            return fail(fmt::format("\"{}\" is more than {} hours", text, max.count()));
         }
         return duration;
     };
@@ -212,6 +213,61 @@ void add_send(CLI::App& app, SendArgs& args) {
     app.add_flag(
         "--insecure", args.insecure, "Accept any certificate: whoever is in between reads");
     app.footer("Each message that comes is printed on a line.");
+}
+
+// ---- token
+
+void add_patterns(CLI::App& app,
+                  const std::string& name,
+                  std::optional<std::vector<std::string>>& target,
+                  const std::string& help) {
+    const auto take = [&target](const CLI::results_t& results) {
+        target = results;
+        return true;
+    };
+    CLI::Option* option = app.add_option(name, CLI::callback_t(take), help);
+    option->type_name("PATTERN");
+    repeatable(option);
+}
+
+void add_token(CLI::App& app, TokenArgs& args) {
+    app.add_option("--id", args.id, "Client id (default: anonymous)")->type_name("ID");
+    app.add_option("--priority",
+                   CLI::callback_t([&args](const CLI::results_t& results) {
+                       args.priority = pool::parse_priority(results.back());
+                       if (!args.priority) {
+                           throw CLI::ValidationError("--priority: \"" + results.back() +
+                                                      "\" is none of critical, high, normal, low");
+                       }
+                       return true;
+                   }),
+                   "critical, high, normal or low (default: normal)")
+        ->type_name("PRIORITY");
+    app.add_option("--pool", args.pool, "Pool to be admitted to")->type_name("NAME");
+    add_patterns(
+        app,
+        "--join",
+        args.join,
+        "Group that may be joined, or * behind its beginning; may be repeated (default: all)");
+    add_patterns(app, "--publish", args.publish, "The same for publishing");
+    add_duration(app,
+                 "--expires",
+                 args.expires,
+                 "How long the token holds",
+                 std::chrono::hours(24 * 366 * 10));
+    app.add_option("--issuer", args.issuer, "iss: whose token it is")->type_name("NAME");
+    app.add_option("--audience", args.audience, "aud: for which gateway")->type_name("NAME");
+    app.add_option("--key-id", args.key_id, "kid: which key of the issuer")->type_name("ID");
+    app.add_option("--key", args.key_file, "Secret, or private key in PEM (RSA or P-256)")
+        ->type_name("FILE");
+    app.add_option("--secret", args.secret, "Secret for HS256; seen by all in the process list")
+        ->type_name("TEXT");
+    app.add_option(
+           "--config",
+           args.config_file,
+           "Take the first [[auth.issuer]] with a key that signs (--issuer, --key-id choose)")
+        ->type_name("FILE");
+    app.footer("Prints the token alone. For development: who is who is your issuer's business.");
 }
 
 // ---- verbs that ask a running gateway
@@ -380,6 +436,7 @@ struct AllArgs {
     CheckArgs check;
     ConnectArgs connect;
     SendArgs send;
+    TokenArgs token;
     BenchArgs bench;
     TopArgs top;
     DrainArgs drain;
@@ -400,11 +457,13 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     CLI::App* send = app.add_subcommand("send", "Send messages, and print the replies");
     CLI::App* bench = app.add_subcommand("bench", "Put load on a WebSocket server and measure");
     CLI::App* check = app.add_subcommand("check", "Check a configuration file");
+    CLI::App* token = app.add_subcommand("token", "Mint a token for development");
     CLI::App* top = app.add_subcommand("top", "Watch a running gateway");
     CLI::App* drain = app.add_subcommand("drain", "Let a running gateway close all, and end");
     add_serve(*serve, args.serve);
     add_top(*top, args.top);
     add_drain(*drain, args.drain);
+    add_token(*token, args.token);
     add_connect(*connect, args.connect);
     add_send(*send, args.send);
     add_bench(*bench, args.bench, args.bench_kind);
@@ -436,10 +495,11 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     if (check->parsed()) return {Command(std::move(args.check)), exit_ok};
     if (connect->parsed()) return {Command(std::move(args.connect)), exit_ok};
     if (send->parsed()) return {Command(std::move(args.send)), exit_ok};
+    if (token->parsed()) return {Command(std::move(args.token)), exit_ok};
     if (top->parsed()) return {Command(std::move(args.top)), exit_ok};
     if (drain->parsed()) return {Command(std::move(args.drain)), exit_ok};
     if (!bench->parsed() || !args.bench_kind)
-        return refuse("name a verb: serve, connect, send, bench, check, top or drain");
+        return refuse("name a verb: serve, connect, send, bench, check, token, top or drain");
     args.bench.kind = *args.bench_kind;
     return {Command(std::move(args.bench)), exit_ok};
 }

@@ -5,6 +5,7 @@
 #include "app/config.h"
 #include "base/time.h"
 #include "io/loop.h"
+#include "pool/priority.h"
 
 #include <cstdint>
 #include <optional>
@@ -52,6 +53,17 @@ struct SendArgs {
     bool insecure = false;
 };
 
+struct TokenArgs {
+    std::string id;  // empty: anonymous
+    std::optional<pool::Priority> priority;
+    std::string pool;
+    std::optional<std::vector<std::string>> join, publish;  // absent: every group
+    Duration expires = std::chrono::hours(1);
+    std::string issuer, audience, key_id;
+    std::string key_file, secret;
+    std::string config_file;  // has issuer, audience and key
+};
+
 enum class BenchKind : std::uint8_t { echo, fanout, idle, connect };
 enum class BenchMode : std::uint8_t { raw, json };  // of echo
 enum class FanoutProtocol : std::uint8_t { seed, plain };
@@ -92,8 +104,8 @@ struct DrainArgs {
     bool waits = true;  // until it has ended
 };
 
-using Command =
-    std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs, TopArgs, DrainArgs>;
+using Command = std::
+    variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, TokenArgs, BenchArgs, TopArgs, DrainArgs>;
 
 struct Parsed {
     std::optional<Command> command;

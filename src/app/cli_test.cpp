@@ -71,7 +71,7 @@ TEST(CommandLine, mistakes_have_status_two) {
 }
 
 TEST(CommandLine, verbs_of_later_versions_say_so) {
-    for (const char* verb : {"token", "rebalance", "upgrade"}) {
+    for (const char* verb : {"rebalance", "upgrade"}) {
         expect_refused({verb}, "this version of wspool does not have it");
     }
 }
@@ -106,6 +106,30 @@ TEST(CommandLine, drain_has_defaults_and_reads_its_options) {
     EXPECT_EQ(args.token, "t");
     EXPECT_FALSE(args.waits);
     expect_refused({"drain", "--control", "nowhere"}, "nowhere");
+}
+
+TEST(CommandLine, token_takes_patterns_and_long_times) {
+    const Outcome outcome = parse({"token",
+                                   "--id",
+                                   "alice",
+                                   "--priority",
+                                   "high",
+                                   "--join",
+                                   "a*",
+                                   "--join",
+                                   "b",
+                                   "--expires",
+                                   "720h",
+                                   "--config",
+                                   "f"});
+    ASSERT_TRUE(outcome.parsed.command.has_value());
+    const auto& args = std::get<TokenArgs>(*outcome.parsed.command);
+    EXPECT_EQ(args.id, "alice");
+    EXPECT_EQ(args.priority, pool::Priority::high);
+    EXPECT_EQ(args.join, (std::vector<std::string>{"a*", "b"}));
+    EXPECT_FALSE(args.publish.has_value());
+    EXPECT_EQ(args.expires, std::chrono::hours(720));
+    expect_refused({"token", "--priority", "urgent"}, "none of critical");
 }
 
 TEST(CommandLine, serve_collects_options_and_repeats_listen) {

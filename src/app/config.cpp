@@ -102,6 +102,19 @@ worker::SeatOptions seat_options(const Config& config) {
 
 }  // namespace
 
+auth::VerifierOptions verifier_options(const Config::Auth& config) {
+    auth::VerifierOptions options;
+    options.leeway = config.leeway;
+    for (const Config::Auth::Issuer& issuer : config.issuers) {
+        auth::IssuerOptions& to = options.issuers.emplace_back();
+        to.name = issuer.name;
+        to.audience = issuer.audience;
+        for (const Config::Auth::Key& key : issuer.keys)
+            to.keys.push_back({key.id, key.algorithm, key.material});
+    }
+    return options;
+}
+
 worker::WorkerOptions worker_options(const Config& config) {
     worker::WorkerOptions options;
     const auto& limits = config.limits;
@@ -130,6 +143,11 @@ worker::WorkerOptions worker_options(const Config& config) {
     options.json_depth_max = limits.json_depth;
     options.bad_messages_max = static_cast<std::uint32_t>(limits.bad_messages);
     options.exchange.groups_per_member_max = static_cast<std::uint32_t>(limits.groups_per_client);
+    if (config.auth.mode == AuthMode::jwt) {
+        options.auth.verifier = verifier_options(config.auth);
+        options.auth.origins = config.auth.origins;
+        options.auth.takes_query_token = config.auth.query_token;
+    }
     options.drain_time = config.server.drain_time;
     hub::HistoryRule& history = options.exchange.history.front();
     history.messages = static_cast<std::uint32_t>(config.history.messages);
@@ -201,6 +219,11 @@ std::vector<std::string> contradictions(const Config& config) {
     const auto seats =
         worker::check(seat_options(config), config.limits.max_connections_per_worker);
     if (!seats) errors.push_back(seats.error().message);
+    if (config.auth.mode == AuthMode::jwt && config.auth.issuers.empty()) {
+        errors.emplace_back(
+            "auth.mode is \"jwt\", but there is no [[auth.issuer]] whose tokens could be taken; "
+            "write one");
+    }
     return errors;
 }
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include "app/log.h"
+#include "auth/origin.h"
+#include "auth/verifier.h"
 #include "base/time.h"
 #include "io/address.h"
 #include "io/loop.h"
@@ -24,8 +26,7 @@ namespace wspool::app {
 inline constexpr std::size_t control_token_size_min = 16;
 inline constexpr std::size_t control_token_size_max = 1024;
 
-enum class AuthMode : std::uint8_t { none };
-enum class KeyAlgorithm : std::uint8_t { hs256, rs256, es256 };
+enum class AuthMode : std::uint8_t { none, jwt };
 
 // Sizes in bytes; a size or duration of 0 means "off" where off is allowed.
 struct Config {
@@ -109,19 +110,24 @@ struct Config {
     struct Auth {
         struct Key {
             std::string id;
-            KeyAlgorithm algorithm = KeyAlgorithm::hs256;
+            auth::Algorithm algorithm = auth::Algorithm::hs256;
             std::string file, secret;  // one of them
+            std::string material;      // what that is: read with the configuration
         };
         struct Issuer {
             std::string name, audience;
             std::vector<Key> keys;
         };
         AuthMode mode = AuthMode::none;
+        Duration leeway = std::chrono::seconds(5);
+        bool query_token = false;
+        std::optional<std::vector<auth::Origin>> origins;  // absent: "same-host"
         std::vector<Issuer> issuers;
     } auth;
     LogOptions log;
 };
 
+[[nodiscard]] auth::VerifierOptions verifier_options(const Config::Auth& config);
 [[nodiscard]] worker::WorkerOptions worker_options(const Config& config);
 [[nodiscard]] io::LoopOptions loop_options(const Config& config);
 

@@ -131,8 +131,8 @@ class Reader {
             add(table.source().begin,
                 fmt::format("this [[{}]] lacks {}; it cannot do without", list.name, needed));
         }
-        if (list.check == nullptr || findings_.size() != findings_before) return;
-        if (const auto error = list.check(config_))
+        if (list.complete == nullptr || findings_.size() != findings_before) return;
+        if (const auto error = list.complete(config_))
             add(table.source().begin, fmt::format("this [[{}]] {}", list.name, *error));
     }
 
@@ -236,25 +236,22 @@ std::vector<std::string> read_config_text(std::string_view text,
     return reader.take();
 }
 
-Result<std::string> load_config_text(const std::string& path) {
+Result<std::string> read_small_file(const std::string& path) {
     const auto close = [](std::FILE* file) { std::fclose(file); };
     const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
-    if (file == nullptr) {
+    if (file == nullptr)
         return fail(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
-    }
     std::string text(config_size_max + 1, '\0');
     text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-    if (std::ferror(file.get()) != 0) {
+    if (std::ferror(file.get()) != 0)
         return fail(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-    }
-    if (text.size() > config_size_max) {
+    if (text.size() > config_size_max)
         return fail(fmt::format("{}: is longer than 1 MiB; name the right file", path));
-    }
     return text;
 }
 
 std::vector<std::string> read_config_file(const std::string& path, Config& config) {
-    const auto text = load_config_text(path);
+    const auto text = read_small_file(path);
     if (!text) return {text.error().message};
     return read_config_text(*text, path, config);
 }

@@ -197,8 +197,42 @@ TEST(Config, a_choice_is_told_the_nearest) {
                 {"\"auto\", \"uring\", \"epoll\"", "did you mean \"uring\"?"});
 }
 
-TEST(Config, tokens_are_refused_and_never_taken_for_no_tokens) {
-    expect_says(only_error_of("[auth]\nmode = \"jwt\"\n"), {"f.toml:2:8: ", "no token check yet"});
+TEST(Config, with_tokens_there_must_be_an_issuer) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[auth]\nmode = \"jwt\"\n", "f", config).empty());
+    const auto errors = contradictions(config);
+    ASSERT_EQ(errors.size(), 1u);
+    expect_says(errors[0], {"auth.mode", "[[auth.issuer]]"});
+    config.auth.mode = AuthMode::none;
+    EXPECT_TRUE(contradictions(config).empty());
+}
+
+TEST(Config, origins_are_listed_or_those_of_the_same_host) {
+    Config config;
+    EXPECT_TRUE(read_config_text(
+                    "[auth]\norigins = [\"https://A.example\", \"http://b:81\"]\n", "f", config)
+                    .empty());
+    ASSERT_TRUE(config.auth.origins.has_value());
+    EXPECT_EQ(config.auth.origins->at(0), auth::parse_origin("https://a.example"));
+    EXPECT_TRUE(read_config_text("[auth]\norigins = \"same-host\"\n", "f", config).empty());
+    EXPECT_FALSE(config.auth.origins.has_value());
+    for (const std::string value : {"\"*\"", "[\"*\"]", "[\"https://a.example/\"]", "[\"null\"]"})
+        expect_says(only_error_of("[auth]\norigins = " + value + "\n"), {"auth.origins"});
+    TestSources sources;
+    sources.environment = {{"WSPOOL_AUTH_ORIGINS", "https://a.example,https://b.example"}};
+    EXPECT_EQ(sources.load().config.auth.origins->size(), 2u);
+}
+
+TEST(Config, tokens_count_in_the_worker_only_where_they_are_asked_for) {
+    Config config;
+    EXPECT_FALSE(worker_options(config).auth.verifier.has_value());
+    config.auth.mode = AuthMode::jwt;
+    config.auth.query_token = true;
+    config.auth.leeway = seconds(9);
+    const worker::WorkerOptions options = worker_options(config);
+    ASSERT_TRUE(options.auth.verifier.has_value());
+    EXPECT_EQ(options.auth.verifier->leeway, seconds(9));
+    EXPECT_TRUE(options.auth.takes_query_token);
 }
 
 TEST(Config, workers_are_counted_or_as_many_as_cores) {

@@ -39,7 +39,7 @@ Reload reload(const ConfigSources& sources, const Config& current) {
 
 bool read_again(ConfigSources& sources) {
     if (!sources.file) return true;
-    auto text = load_config_text(*sources.file);
+    auto text = read_small_file(*sources.file);
     if (!text) return refuse({text.error().message});
     sources.file_text = std::move(*text);
     return true;

@@ -74,6 +74,8 @@ int run_serve(const ServeArgs& args) {
         return exit_unusable;
     }
     set_up_log(loaded.config.log);
+    if (loaded.config.auth.mode == AuthMode::none)
+        log_info("auth.mode is \"none\", for development: clients are who they say");
     return serve(loaded.config, sources);
 }
 

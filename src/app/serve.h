@@ -34,11 +34,15 @@ namespace wspool::app {
                                       io::LoopChoice choice,
                                       master::Child child);
 
-void warn_if_reachable(const io::Address& address);
+// Without authentication, an address beyond this machine; with it nothing.
+void warn_if_reachable(const Config& config, const io::Address& address);
 void say_ready(std::span<const io::Address> clients,
                const std::optional<io::Address>& control,
                std::size_t workers,
                std::string_view io);
+// Tells the worker the wall clock when `due` has come, and when that is again: once a second, as a
+// set clock is to be noticed and reading it each turn would cost.
+void keep_wall_clock(worker::Worker& worker, const io::Loop& loop, Instant& due);
 // Every figure that is not zero, as one line.
 void log_figures(std::string_view occasion, const metrics::Counters& counters);
 // What happened to seats, at level debug.

@@ -190,7 +190,9 @@ void run_worker(worker::Worker& worker,
     Instant end = never;
     bool is_alone = false;
     bool has_said_drained = false;
+    Instant wall_clock_due = Instant::min();
     while (loop.now() < end) {
+        keep_wall_clock(worker, loop, wall_clock_due);
         const Instant deadline = std::min(loop.now() + beat_interval(config), end);
         Orders orders = line.take(worker.turn(deadline));
         if (orders.reload && apply_reload(who, line.take_config(), sources, config)) {

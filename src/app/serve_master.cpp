@@ -63,7 +63,8 @@ int serve_master(Config config, ConfigSources sources, std::size_t workers) {
     };
     auto master = master::Master::make(options);
     if (!master) return refuse_to_start(master.error().message);
-    for (const io::Address& address : (*master)->client_addresses()) warn_if_reachable(address);
+    for (const io::Address& address : (*master)->client_addresses())
+        warn_if_reachable(config, address);
     const auto& control = (*master)->control_address();
     if (control && !io::is_loopback(*control)) {
         log_warning(

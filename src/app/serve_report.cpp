@@ -1,6 +1,7 @@
 // wspool serve: what people are told.
 #include "app/log.h"
 #include "app/serve.h"
+#include "io/clock.h"
 #include "io/process.h"
 #include "master/health.h"
 
@@ -74,8 +75,14 @@ int refuse_to_start(const std::string& message) {
     return exit_unusable;
 }
 
-void warn_if_reachable(const io::Address& address) {
-    if (io::is_loopback(address)) return;
+void keep_wall_clock(worker::Worker& worker, const io::Loop& loop, Instant& due) {
+    if (loop.now() < due) return;
+    worker.set_wall_clock(io::read_wall_clock(), io::read_clock());
+    due = loop.now() + std::chrono::seconds(1);
+}
+
+void warn_if_reachable(const Config& config, const io::Address& address) {
+    if (config.auth.mode != AuthMode::none || io::is_loopback(address)) return;
     log_warning(
         "{} can be reached from other machines, and auth.mode is \"none\": whoever connects may "
         "take any client id; listen on a loopback address, or put a proxy that authenticates "

@@ -6,6 +6,7 @@
 #include "io/signals.h"
 #include "worker/worker.h"
 
+#include <algorithm>
 #include <csignal>
 
 namespace wspool::app {
@@ -28,7 +29,7 @@ class Server {
         for (const io::Address& address : config_.server.listen) {
             const auto bound = worker_.listen(address);
             if (!bound) return tl::unexpected(bound.error());
-            warn_if_reachable(*bound);
+            warn_if_reachable(config_, *bound);
             taken.push_back(*bound);
         }
         if (const auto watched = worker_.watch(signals_.fd(), signal_tag); !watched) {
@@ -41,8 +42,11 @@ class Server {
 
     void run() {
         plan_report();
+        Instant wall_clock_due = Instant::min();
         while (!worker_.is_finished()) {
-            for (const std::uint64_t tag : worker_.turn(next_report_)) {
+            keep_wall_clock(worker_, *loop_, wall_clock_due);
+            const Instant deadline = std::min(next_report_, wall_clock_due);
+            for (const std::uint64_t tag : worker_.turn(deadline)) {
                 if (tag == signal_tag) handle_signals();
             }
             log_seats(0, worker_.take_seat_events());

@@ -22,7 +22,7 @@ constexpr std::uint64_t gib = 1024 * mib;
 
 constexpr std::array<std::string_view, 3> duplicate_names = {"replace", "reject", "allow"};
 constexpr std::array<std::string_view, 3> io_names = {"auto", "uring", "epoll"};
-constexpr std::array<std::string_view, 1> auth_names = {"none"};
+constexpr std::array<std::string_view, 2> auth_names = {"none", "jwt"};
 constexpr std::array<std::string_view, 2> refuse_names = {"http", "close"};
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> format_names = {"text", "json"};
@@ -159,13 +159,10 @@ const Setting table[] = {
     {"health", "interval", DurationKind{FIELD(health.interval), milliseconds(1), hours(24), true}},
     {"health", "stall", DurationKind{FIELD(health.stall), milliseconds(100), hours(24)}},
 
-    {"auth",
-     "mode",
-     ChoiceKind{auth_names,
-                CHOOSE(auth.mode, AuthMode),
-                "jwt",
-                "this version of wspool has no token check yet; use \"none\", and listen on a "
-                "loopback address"}},
+    {"auth", "mode", ChoiceKind{auth_names, CHOOSE(auth.mode, AuthMode)}},
+    {"auth", "leeway", DurationKind{FIELD(auth.leeway), Duration::zero(), seconds(30)}},
+    {"auth", "query_token", FlagKind{FIELD(auth.query_token)}},
+    {"auth", "origins", OriginsKind{FIELD(auth.origins)}},
 
     {"log",
      "level",

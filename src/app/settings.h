@@ -60,6 +60,10 @@ struct TextsKind {
     std::vector<std::string>& (*field)(Config&);
     std::size_t count_max, size_max;
 };
+// A list of origins, or "same-host", which leaves it empty.
+struct OriginsKind {
+    std::optional<std::vector<auth::Origin>>& (*field)(Config&);
+};
 // A weight for each priority, or "off".
 struct SharesKind {
     std::optional<pool::PerPriority<std::uint32_t>>& (*field)(Config&);
@@ -87,6 +91,7 @@ using SettingKind = std::variant<FlagKind,
                                  TextsKind,
                                  SharesKind,
                                  DurationsKind,
+                                 OriginsKind,
                                  AddressesKind,
                                  OptionalAddressKind>;
 
@@ -105,9 +110,9 @@ struct ListSection {
     std::size_t count_max;
     void (*add)(Config&);  // an element, to which the settings of this section apply from then on
     std::span<const std::string_view> required;  // keys and lists without which none can be
-    // Told at the element's place once it was read; where keys were missing or wrong it is not
-    // asked.
-    std::optional<std::string> (*check)(const Config&) = nullptr;
+    // Completes the element once it was read, or says what does not fit together, which is told at
+    // its place; where keys were missing or wrong it is not asked.
+    std::optional<std::string> (*complete)(Config&) = nullptr;
 };
 
 [[nodiscard]] std::span<const Setting> settings();

@@ -1,4 +1,5 @@
 // The lists of tables, and the settings of their elements (app/settings.h).
+#include "app/config_file.h"
 #include "app/settings.h"
 
 #include <array>
@@ -8,21 +9,49 @@ namespace {
 
 constexpr std::array<std::string_view, 3> algorithm_names = {"HS256", "RS256", "ES256"};
 
-constexpr std::array<std::string_view, 2> issuer_required = {"name", "keys"};
+constexpr std::array<std::string_view, 3> issuer_required = {"name", "audience", "keys"};
 constexpr std::array<std::string_view, 1> key_required = {"alg"};
 
-std::optional<std::string> check_key(const Config& config) {
-    const Config::Auth::Key& key = config.auth.issuers.back().keys.back();
+std::optional<std::string> complete_issuer(Config& config) {
+    auth::VerifierOptions options = verifier_options(config.auth);
+    auth::IssuerOptions added = std::move(options.issuers.back());
+    options.issuers.pop_back();
+    for (const auth::IssuerOptions& earlier : options.issuers) {
+        if (earlier.name == added.name)
+            return "has the name of an earlier one; put the keys of both below one";
+    }
+    options.issuers = {std::move(added)};
+    const auto verifier = auth::Verifier::make(options);
+    if (verifier) return {};
+    return "cannot be used: " + verifier.error().message;
+}
+
+// The key is read now: a file that is missing or holds something else is told with its line, and
+// the workers need no access to it.
+std::optional<std::string> complete_key(Config& config) {
+    Config::Auth::Key& key = config.auth.issuers.back().keys.back();
     if (key.file.empty() == key.secret.empty())
         return "has file and secret, or neither; write one of them";
-    if (!key.secret.empty() && key.algorithm != KeyAlgorithm::hs256)
+    const bool is_secret = key.algorithm == auth::Algorithm::hs256;
+    if (!key.secret.empty() && !is_secret)
         return "has a secret, which only HS256 takes; name the PEM file of the public key";
+    std::string where = "has a secret that ";
+    if (key.secret.empty()) {
+        auto text = read_small_file(key.file);
+        if (!text) return "names a file that cannot be read: " + text.error().message;
+        key.material = is_secret ? std::string(auth::secret_in(*text)) : std::move(*text);
+        where = "names the file " + key.file + ", which ";
+    } else {
+        key.material = key.secret;
+    }
+    const auto made = auth::Key::make(key.algorithm, key.material);
+    if (!made) return where + made.error().message;
     return {};
 }
 
 constexpr std::array<std::string_view, 2> pool_required = {"name", "capacity"};
 
-std::optional<std::string> check_pool(const Config& config) {
+std::optional<std::string> check_pool(Config& config) {
     const Config::Pool& pool = config.pools.back();
     for (const std::string& word : pool.priorities) {
         if (!pool::parse_priority(word)) {
@@ -43,12 +72,16 @@ const ListSection lists[] = {
      [](Config& c) { c.pools.emplace_back(); },
      pool_required,
      check_pool},
-    {"auth.issuer", 64, [](Config& c) { c.auth.issuers.emplace_back(); }, issuer_required},
+    {"auth.issuer",
+     64,
+     [](Config& c) { c.auth.issuers.emplace_back(); },
+     issuer_required,
+     complete_issuer},
     {"auth.issuer.keys",
      64,
      [](Config& c) { c.auth.issuers.back().keys.emplace_back(); },
      key_required,
-     check_key},
+     complete_key},
 };
 
 #define FIELD(path) ([](Config & c) -> auto& { return c.path; })
@@ -70,7 +103,8 @@ const Setting table[] = {
     {"auth.issuer.keys", "id", TextKind{FIELD(auth.issuers.back().keys.back().id), 1, 256}},
     {"auth.issuer.keys",
      "alg",
-     ChoiceKind{algorithm_names, CHOOSE(auth.issuers.back().keys.back().algorithm, KeyAlgorithm)}},
+     ChoiceKind{algorithm_names,
+                CHOOSE(auth.issuers.back().keys.back().algorithm, auth::Algorithm)}},
     {"auth.issuer.keys", "file", TextKind{FIELD(auth.issuers.back().keys.back().file), 1, 4096}},
     {"auth.issuer.keys",
      "secret",

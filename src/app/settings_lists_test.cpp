@@ -1,5 +1,6 @@
 #include "app/config_file.h"
 #include "app/settings.h"
+#include "auth/test_keys.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -24,32 +25,69 @@ void expect_only_error(std::string_view text, std::initializer_list<std::string_
     }
 }
 
-constexpr std::string_view two_issuers =
-    "[[auth.issuer]]\n"
-    "name = \"a\"\n"
-    "keys = [{ id = \"1\", alg = \"HS256\", secret = \"x\" }, { alg = \"RS256\", file = \"y\" }]\n"
-    "[[auth.issuer]]\n"
-    "name = \"b\"\n"
-    "audience = \"c\"\n"
-    "[[auth.issuer.keys]]\n"
-    "alg = \"ES256\"\n"
-    "file = \"z\"\n";
+// 32 bytes, as the shortest secret has.
+constexpr std::string_view key =
+    R"({ alg = "HS256", secret = "0123456789abcdef0123456789abcdef" })";
 
-TEST(ConfigLists, each_element_gets_its_own_keys_however_it_is_written) {
+std::string issuer(std::string_view name, std::string_view keys, std::string_view more = "") {
+    std::string text = "[[auth.issuer]]\n";
+    if (!name.empty()) text.append("name = ").append(name).append("\n");
+    return text.append("audience = \"a\"\nkeys = [\n").append(keys).append("]\n").append(more);
+}
+
+class KeyFiles : public testing::Test {
+  protected:
+    std::string write(const std::string& name, std::string_view text) {
+        const std::string path = testing::TempDir() + "wspool_key_" + name;
+        std::ofstream(path, std::ios::binary) << text;
+        written_.push_back(path);
+        return path;
+    }
+    void TearDown() override {
+        for (const auto& path : written_) std::remove(path.c_str());
+    }
+
+  private:
+    std::vector<std::string> written_;
+};
+
+TEST_F(KeyFiles, of_each_element_are_read_however_it_is_written) {
+    const std::string secret = write("secret", "0123456789abcdef0123456789abcdeX\n");
+    const std::string rsa = write("rsa", auth::rsa_public_key);
+    const std::string text =
+        issuer("\"a\"",
+               R"({ id = "1", alg = "HS256", file = ")" + secret +
+                   R"(" }, { id = "2", alg = "RS256", file = ")" + rsa + "\" }\n") +
+        "[[auth.issuer]]\nname = \"b\"\naudience = \"c\"\n"
+        "[[auth.issuer.keys]]\nalg = \"HS256\"\n"
+        "secret = \"0123456789abcdef0123456789abcdef\"\n";
     Config config;
-    EXPECT_TRUE(read_config_text(two_issuers, "f.toml", config).empty());
-    ASSERT_EQ(config.auth.issuers.size(), 2u);
-    const auto& [a, b] = std::tie(config.auth.issuers[0], config.auth.issuers[1]);
-    EXPECT_EQ(a.name, "a");
-    EXPECT_EQ(a.audience, "");
-    ASSERT_EQ(a.keys.size(), 2u);
-    EXPECT_EQ(a.keys[0].id, "1");
-    EXPECT_EQ(a.keys[0].secret, "x");
-    EXPECT_EQ(a.keys[1].algorithm, KeyAlgorithm::rs256);
-    EXPECT_EQ(a.keys[1].file, "y");
-    EXPECT_EQ(b.audience, "c");
-    ASSERT_EQ(b.keys.size(), 1u);
-    EXPECT_EQ(b.keys[0].file, "z");
+    const auto errors = read_config_text(text, "f.toml", config);
+    ASSERT_TRUE(errors.empty()) << errors.front();
+    const auth::VerifierOptions options = verifier_options(config.auth);
+    ASSERT_EQ(options.issuers.size(), 2u);
+    EXPECT_EQ(options.issuers[0].name, "a");
+    ASSERT_EQ(options.issuers[0].keys.size(), 2u);
+    EXPECT_EQ(options.issuers[0].keys[0].id, "1");
+    EXPECT_EQ(options.issuers[0].keys[0].material, "0123456789abcdef0123456789abcdeX");
+    EXPECT_EQ(options.issuers[0].keys[1].algorithm, auth::Algorithm::rs256);
+    EXPECT_EQ(options.issuers[0].keys[1].material, auth::rsa_public_key);
+    EXPECT_EQ(options.issuers[1].audience, "c");
+    ASSERT_EQ(options.issuers[1].keys.size(), 1u);
+    EXPECT_TRUE(auth::Verifier::make(options).has_value());
+}
+
+TEST_F(KeyFiles, that_are_missing_or_hold_another_key_are_told_with_their_line) {
+    expect_only_error(issuer("\"a\"", R"({ alg = "RS256", file = "/nonexistent" })"),
+                      {"f.toml:5:1:", "/nonexistent: cannot be opened"});
+    const std::string ec = write("ec", auth::ec_public_key);
+    expect_only_error(issuer("\"a\"", R"({ alg = "RS256", file = ")" + ec + "\" }"),
+                      {"f.toml:5:1:", ec, "no RSA key"});
+    expect_only_error(issuer("\"a\"", R"({ alg = "HS256", file = ")" + ec + "\" }"),
+                      {"f.toml:5:1:", ec, "public half"});
+    const std::string small = write("small", "short\n");
+    expect_only_error(issuer("\"a\"", R"({ alg = "HS256", file = ")" + small + "\" }"),
+                      {"f.toml:5:1:", "has 5 bytes"});
 }
 
 TEST(ConfigLists, pools_of_seats_have_who_matches_and_fit_into_a_worker) {
@@ -101,25 +139,27 @@ TEST(ConfigLists, an_empty_list_is_none) {
 }
 
 TEST(ConfigLists, what_an_element_lacks_is_told_at_its_place) {
-    expect_only_error("[[auth.issuer]]\nkeys = [{ alg = \"HS256\", secret = \"x\" }]\n",
-                      {"f.toml:1:", "this [[auth.issuer]] lacks name"});
-    expect_only_error("[[auth.issuer]]\nname = \"a\"\nkeys = [\n{ secret = \"x\" }]\n",
-                      {"f.toml:4:1:", "this [[auth.issuer.keys]] lacks alg"});
+    expect_only_error(issuer("", key), {"f.toml:1:", "this [[auth.issuer]] lacks name"});
+    expect_only_error(issuer("\"a\"", R"({ secret = "x" })"),
+                      {"f.toml:5:1:", "this [[auth.issuer.keys]] lacks alg"});
 }
 
 TEST(ConfigLists, what_does_not_fit_together_is_told_at_the_elements_place) {
-    expect_only_error("[[auth.issuer]]\nname = \"a\"\nkeys = [\n{ alg = \"HS256\" }]\n",
-                      {"f.toml:4:1:", "file and secret, or neither"});
-    expect_only_error(
-        "[[auth.issuer]]\nname = \"a\"\nkeys = [\n{ alg = \"RS256\", secret = \"x\" }]\n",
-        {"f.toml:4:1:", "only HS256"});
+    expect_only_error(issuer("\"a\"", R"({ alg = "HS256" })"),
+                      {"f.toml:5:1:", "file and secret, or neither"});
+    expect_only_error(issuer("\"a\"", R"({ alg = "RS256", secret = "x" })"),
+                      {"f.toml:5:1:", "only HS256"});
+    expect_only_error(issuer("\"a\"", R"({ alg = "HS256", secret = "short" })"),
+                      {"f.toml:5:1:", "has 5 bytes", "32 random bytes"});
+    expect_only_error(issuer("\"a\"", std::string(key) + "," + std::string(key)),
+                      {"f.toml:1:1:", "needs an id"});
+    expect_only_error(issuer("\"a\"", key) + issuer("\"a\"", key),
+                      {"f.toml:6:1:", "the name of an earlier one"});
 }
 
 TEST(ConfigLists, a_misspelt_key_is_told_with_the_nearest_of_the_list) {
-    expect_only_error(
-        "[[auth.issuer]]\nname = \"a\"\nadience = \"b\"\nkeys = [{ alg = \"HS256\", secret = \"x\" "
-        "}]\n",
-        {"f.toml:3:1:", "auth.issuer.adience is unknown", "did you mean audience?"});
+    expect_only_error(issuer("\"a\"", key, "audence = \"b\"\n"),
+                      {"f.toml:6:1:", "auth.issuer.audence is unknown", "did you mean audience?"});
     expect_only_error("[auth]\nisuer = []\n", {"f.toml:2:1:", "did you mean issuer?"});
 }
 
@@ -129,15 +169,21 @@ TEST(ConfigLists, a_list_that_is_written_as_a_section_is_told) {
 }
 
 TEST(ConfigLists, are_bounded) {
-    std::string text = "[[auth.issuer]]\nname = \"a\"\nkeys = [";
-    for (int i = 0; i < 65; ++i) text += "{ alg = \"HS256\", secret = \"x\" },";
-    expect_only_error(text + "]\n", {"f.toml:3:1:", "65 [[auth.issuer.keys]]; 64 are the most"});
+    std::string keys;
+    for (int i = 0; i < 65; ++i) keys.append(key).append(",");
+    expect_only_error(issuer("\"a\"", keys), {"65 [[auth.issuer.keys]]; 64 are the most"});
 }
 
-TEST(ConfigLists, a_value_of_the_wrong_type_or_size_is_told_but_not_repeated) {
-    const std::string keys = "keys = [{ alg = \"HS256\", secret = \"x\" }]\n";
-    expect_only_error("[[auth.issuer]]\nname = 5\n" + keys, {"f.toml:2:8:", "auth.issuer.name"});
-    expect_only_error("[[auth.issuer]]\nname = \"\"\n" + keys, {"has 0 bytes; write 1 to 1024"});
+TEST(ConfigLists, a_value_of_the_wrong_type_or_size_is_told) {
+    expect_only_error(issuer("5", key), {"f.toml:2:8:", "auth.issuer.name"});
+    expect_only_error(issuer("\"\"", key), {"has 0 bytes; write 1 to 1024"});
+}
+
+TEST(ConfigLists, a_secret_is_never_repeated) {
+    for (const auto& error :
+         errors_of(issuer("\"a\"", R"({ alg = "RS256", secret = "hush-hush" })"))) {
+        EXPECT_EQ(error.find("hush"), std::string::npos) << error;
+    }
 }
 
 // In the example lists are commented out: it has each of their names and keys all the same.

@@ -12,35 +12,29 @@ namespace {
 // In the order of the enums; the sizes are checked, so that a new reason cannot be forgotten here.
 constexpr std::array<std::string_view, static_cast<std::size_t>(CloseReason::count_)> close_names =
     {
-        "by_peer",          "peer_lost",          "bad_mask",         "bad_reserved_bits",
-        "bad_opcode",       "bad_control_frame",  "bad_continuation", "bad_length",
-        "bad_close_frame",  "bad_utf8",           "bad_deflate",      "too_big",
-        "inflated_too_big", "too_many_fragments", "bad_messages",     "control_rate",
-        "partial_timeout",  "pong_timeout",       "write_timeout",    "slow_consumer",
-        "replaced",         "preempted",          "capacity",         "disconnected",
-        "drained",          "shutdown",           "worker_lost",
+        "by_peer",          "peer_lost",
+        "bad_mask",         "bad_reserved_bits",
+        "bad_opcode",       "bad_control_frame",
+        "bad_continuation", "bad_length",
+        "bad_close_frame",  "bad_utf8",
+        "bad_deflate",      "too_big",
+        "inflated_too_big", "too_many_fragments",
+        "bad_messages",     "control_rate",
+        "partial_timeout",  "pong_timeout",
+        "write_timeout",    "slow_consumer",
+        "token_expired",    "replaced",
+        "preempted",        "capacity",
+        "disconnected",     "drained",
+        "shutdown",         "worker_lost",
 };
 static_assert(!close_names.back().empty());
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(RejectReason::count_)>
     reject_names = {
-        "malformed",
-        "header_size",
-        "header_count",
-        "uri",
-        "http_version",
-        "body",
-        "upgrade",
-        "version",
-        "key",
-        "bad_name",
-        "bad_priority",
-        "duplicate_id",
-        "timeout",
-        "capacity",
-        "descriptors",
-        "draining",
-        "peer_lost",
+        "malformed", "header_size", "header_count",  "uri",        "http_version", "body",
+        "upgrade",   "version",     "key",           "bad_name",   "bad_priority", "origin",
+        "no_token",  "bad_token",   "expired_token", "two_tokens", "duplicate_id", "timeout",
+        "capacity",  "descriptors", "draining",      "peer_lost",
 };
 static_assert(!reject_names.back().empty());
 

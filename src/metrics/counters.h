@@ -42,6 +42,7 @@ enum class CloseReason : std::uint8_t {
     pong_timeout,     // no sign of life after a ping
     write_timeout,    // the peer took nothing for limits.write_timeout
     slow_consumer,    // the outbox reached its bound: 1013
+    token_expired,    // its token's exp is over: 4401
     replaced,         // a newer connection of the same id: 4409
     preempted,        // its seat was taken for a higher priority: 1013
     capacity,         // waited for a seat in vain, or could not even wait: 1013
@@ -65,6 +66,11 @@ enum class RejectReason : std::uint8_t {
     key,
     bad_name,
     bad_priority,
+    origin,    // 403
+    no_token,  // 401, as the next two
+    bad_token,
+    expired_token,  // before the upgrade; after it: CloseReason::token_expired
+    two_tokens,     // 400
     duplicate_id,
     timeout,
     capacity,

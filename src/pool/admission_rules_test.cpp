@@ -545,8 +545,7 @@ RC_GTEST_PROP(AdmissionOutlook, IsWhatARequestMeets, ()) {
         const bool leaves = !owner.seats.empty() && *rc::gen::inRange(0, 3) == 0;
         if (leaves) {
             owner.leave(std::next(owner.seats.begin(),
-                                  *rc::gen::inRange<long>(
-                                      0, static_cast<long>(owner.seats.size())))
+                                  *rc::gen::inRange<long>(0, static_cast<long>(owner.seats.size())))
                             ->first);
         } else {
             (void)owner.ask(*rc::gen::elementOf(all_priorities));

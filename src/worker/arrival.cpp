@@ -19,6 +19,11 @@ std::string_view select_subprotocol(const std::vector<std::string_view>& offered
 std::optional<Arrival> Worker::State::judge(const session::Event& event) {
     Arrival arrival;
     arrival.subprotocol = select_subprotocol(event.upgrade->subprotocols);
+    arrival.ticket = http::query_value(event.request->target, "ticket").value;
+    if (verifier) {
+        // What else the request says beside its token, such as ?clientId=, does not count.
+        return judge_token(event, arrival) ? std::optional(std::move(arrival)) : std::nullopt;
+    }
     const http::QueryValue priority = http::query_value(event.request->target, "priority");
     if (priority.found) {
         const auto parsed =
@@ -41,7 +46,6 @@ std::optional<Arrival> Worker::State::judge(const session::Event& event) {
             break;
         }
     }
-    arrival.ticket = http::query_value(event.request->target, "ticket").value;
     if (!id.found) return arrival;
     if (!id.ok || !protocol::is_valid_name(id.value)) {
         refuse(event.session,

@@ -54,20 +54,17 @@ void Worker::State::on_opening(const session::Event& event) {
         return;
     }
     const std::string_view path = http::path_of(event.request->target);
-    std::optional<Arrival> arrival;
     const bool is_echo = options.echo && is_echo_path(path);
-    if (is_echo) {
-        arrival.emplace().subprotocol = select_subprotocol(event.upgrade->subprotocols);
-    } else {
-        arrival = judge(event);
-    }
+    std::optional<Arrival> arrival = judge(event);
     if (!arrival) return;
+    if (is_echo) arrival->id.clear();  // nobody is known there
     const std::size_t pool = choose_pool(options.seats, path, arrival->priority, arrival->pool);
     if (pass_on(event, {static_cast<std::uint8_t>(pool), arrival->priority})) return;
     Client& client = begin(event.session);
     client.is_echo = is_echo;
     client.is_greeted = !is_echo && arrival->subprotocol == subprotocol_name;
     client.pool = static_cast<std::uint8_t>(pool);
+    remember_token(client, *arrival);
     admit(client, std::move(*arrival));
 }
 
@@ -96,6 +93,7 @@ void Worker::State::set_state(Client& client, ClientState state) {
     WSPOOL_ASSERT(state != registering || client.state == arriving || client.state == waiting);
     WSPOOL_ASSERT(state != active || client.state == registering);
     client.state = state;
+    if (state == absent) forget_token(client);
 }
 
 Client& Worker::State::begin(session::SessionId session) {

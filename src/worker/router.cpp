@@ -156,6 +156,10 @@ void Worker::State::answer_refusal(Client& client, std::string_view id, wire::Re
 
 void Worker::State::join(Client& client) {
     using Outcome = hub::JoinAnswer::Outcome;
+    if (!may_join(client, message.group)) {
+        answer_refusal(client, message.id, wire::Refusal::forbidden);
+        return;
+    }
     hub::JoinRequest request;
     request.group = message.group;
     request.has_offsets = message.wants_offsets;
@@ -193,6 +197,10 @@ void Worker::State::leave(Client& client) {
 }
 
 void Worker::State::broadcast(Client& client) {
+    if (!may_publish(client, message.group)) {
+        answer_refusal(client, message.id, wire::Refusal::forbidden);
+        return;
+    }
     publish(client,
             {.name = message.group,
              .payload = as_bytes(message.payload),

@@ -29,6 +29,12 @@ Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy
       ticket_key(make_ticket_key(options.is_alone, options.exchange.key, entropy)),
       tickets(options.exchange.incarnation, options.seats.ticket_time, options.seats.tickets_max) {
     make_seat_pools();
+    if (options.auth.verifier) {
+        auto made = auth::Verifier::make(*options.auth.verifier);
+        WSPOOL_ASSERT(made.has_value());
+        verifier = std::move(*made);
+        identities = std::make_unique<Identities>(engine.now());
+    }
     exchange.set_prefix(protocol::append_broadcast_prefix);
     if (options.is_alone) exchange.become_home(engine.now());
 }
@@ -73,6 +79,7 @@ Instant Worker::State::next_deadline() {
     Instant deadline = std::min(exchange.next_deadline(), seat_deadline());
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
     for (const Command& command : commands) deadline = std::min(deadline, command.deadline);
+    if (identities) deadline = std::min(deadline, identities->next_deadline());
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
     return deadline;
 }
@@ -145,6 +152,10 @@ void Worker::unwatch(std::uint64_t tag) {
     state_->engine.unwatch(tag);
 }
 
+void Worker::set_wall_clock(WallTime wall, Instant at) {
+    if (state_->identities) state_->identities->set_wall_clock(wall, at);
+}
+
 std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     State& state = *state_;
     state.readable.clear();
@@ -158,6 +169,7 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.read_peers();
     state.exchange.on_time(state.engine.now());
     state.end_checks();
+    state.end_expired();
     state.run_actions();
     state.pass_seat_time();
     state.settle_seats();

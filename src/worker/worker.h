@@ -3,6 +3,8 @@
 // io::Loop.
 #pragma once
 
+#include "auth/origin.h"
+#include "auth/verifier.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -16,10 +18,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace wspool::worker {
+
+// Who clients are. Without a verifier they are who they say.
+struct AuthOptions {
+    std::optional<auth::VerifierOptions> verifier;     // that Verifier::make takes
+    std::optional<std::vector<auth::Origin>> origins;  // absent: the host that pages came from
+    bool takes_query_token = false;                    // ?access_token=
+};
 
 struct WorkerOptions {
     session::EngineOptions engine;
@@ -34,6 +44,7 @@ struct WorkerOptions {
     // The figures of all workers, and this one's place among them; null: nobody is passed on.
     const metrics::Page* page = nullptr;
     std::size_t place = 0;
+    AuthOptions auth;
     Duration drain_time = std::chrono::seconds(30);
 };
 
@@ -52,6 +63,10 @@ class Worker {
     // Reports watched descriptors (signals, the line to the master) through the return of turn().
     [[nodiscard]] Result<void> watch(int fd, std::uint64_t tag);
     void unwatch(std::uint64_t tag);
+
+    // What the wall clock showed at `at`, before the first turn and then now and again: it may be
+    // set. Tokens are judged by it.
+    void set_wall_clock(WallTime wall, Instant at);
 
     // One turn of the loop: waits at most until `deadline`, handles all that happened. Returns the
     // tags of watched descriptors that became readable.

@@ -7,11 +7,13 @@
 #include "pool/admission.h"
 #include "protocol/message.h"
 #include "wire/control_records.h"
+#include "worker/identities.h"
 #include "worker/placement.h"
 #include "worker/tickets.h"
 #include "worker/worker.h"
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,8 +42,16 @@ struct Client {
     bool is_deferred : 1 = false;  // the answer to its request was put off
     bool is_open : 1 = false;      // answered with 101
     bool is_leaving : 1 = false;   // its seat is taken back
+    bool has_token : 1 = false;    // is in `identities`
+    bool is_limited : 1 = false;   // its token names groups
 };
 static_assert(sizeof(Client) == 24);
+
+// What of a token counts for as long as its client is here.
+struct TokenTerms {
+    WallTime expires{};
+    auth::Permissions permissions;
+};
 
 // Who asks to be let in, once its request was judged. `subprotocol` points into the request.
 struct Arrival {
@@ -50,6 +60,7 @@ struct Arrival {
     std::string_view subprotocol;  // the one selected
     std::string ticket;            // what it was given when it was preempted; empty: nothing
     std::string pool;              // its token's claim; empty: none
+    TokenTerms token;              // with a verifier
 };
 
 // What comes back with the answer to a pending request of a client: how the answer is written, and
@@ -96,6 +107,20 @@ struct Worker::State {
                                         std::size_t promised) const;
     [[nodiscard]] pool::Outlook own_outlook(SeatWish wish) const;
     [[nodiscard]] bool wants(const link::Connection& connection) const;
+    // ---- identity.cpp: tokens
+    // False when the request was refused; else `arrival` is who the token says.
+    [[nodiscard]] bool judge_token(const session::Event& event, Arrival& arrival);
+    [[nodiscard]] bool has_good_origin(const session::Event& event);
+    void refuse_token(session::SessionId session,
+                      int status,
+                      std::string_view error,
+                      std::string_view sentence,
+                      metrics::RejectReason reason);
+    void remember_token(Client& client, const Arrival& arrival);
+    void forget_token(Client& client);
+    [[nodiscard]] bool may_join(const Client& client, std::string_view group) const;
+    [[nodiscard]] bool may_publish(const Client& client, std::string_view group) const;
+    void end_expired();
 
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
@@ -245,6 +270,11 @@ struct Worker::State {
 
     std::vector<Place> places;               // as of this turn; empty: not looked at yet
     std::vector<metrics::Seating> seatings;  // of the places
+
+    // Both or neither: with and without authentication.
+    std::optional<auth::Verifier> verifier;
+    std::unique_ptr<Identities> identities;
+    std::vector<std::uint32_t> expired;  // scratch of end_expired()
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written

@@ -27,6 +27,16 @@ def environment(extra=None):
     return kept
 
 
+class Toml:
+    """A value that is written as it is: lists and tables."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
 def write_config(directory, settings):
     """`settings` maps "section.key" to a value: a string, a dictionary of such, or what is written as it is."""
     def written(value):
