@@ -342,6 +342,33 @@ std::optional<std::string> assign(const Setting& setting, const Value& value, Co
                       setting.kind);
 }
 
+// By value where a field is read: the table's accessors are made for assigning.
+bool has_same_value(const Setting& setting, const Config& a, const Config& b) {
+    return std::visit(
+        [left = a, right = b](const auto& kind) mutable {
+            if constexpr (requires { kind.field; }) {
+                return kind.field(left) == kind.field(right);
+            } else if constexpr (requires { kind.get; }) {
+                return kind.get(left) == kind.get(right);
+            } else {
+                return true;  // it has one value only
+            }
+        },
+        setting.kind);
+}
+
+void copy_value(const Setting& setting, const Config& from, Config& to) {
+    std::visit(
+        [source = from, &to](const auto& kind) mutable {
+            if constexpr (requires { kind.field; }) {
+                kind.field(to) = kind.field(source);
+            } else if constexpr (requires { kind.get; }) {
+                kind.set(to, kind.get(source));
+            }
+        },
+        setting.kind);
+}
+
 std::optional<std::string> assign_text(const Setting& setting,
                                        std::string_view text,
                                        Config& config) {

@@ -15,8 +15,7 @@ namespace wspool::app {
 namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
-constexpr std::array<std::string_view, 5> later_verbs = {
-    "top", "token", "drain", "rebalance", "upgrade"};
+constexpr std::array<std::string_view, 4> later_verbs = {"token", "drain", "rebalance", "upgrade"};
 
 // Our own readers in place of CLI11's: one wording for files, variables and options.
 template <class T, class Parse>
@@ -215,6 +214,34 @@ void add_send(CLI::App& app, SendArgs& args) {
     app.footer("Each message that comes is printed on a line.");
 }
 
+// ---- top
+
+void add_top(CLI::App& app, TopArgs& args) {
+    app.add_option(
+           "--control",
+           reader(args.control, [](const std::string& text) { return io::parse_address(text); }),
+           "Where the control API is: ADDR:PORT or unix:/path")
+        ->type_name("ADDR")
+        ->envname("WSPOOL_CONTROL")
+        ->default_str(io::format_address(args.control));
+    const auto parse_interval = [](const std::string& text) -> Result<Duration> {
+        auto interval = parse_duration(text);
+        if (interval &&
+            (*interval < std::chrono::milliseconds(100) || *interval > std::chrono::hours(1))) {
+            return fail(fmt::format("\"{}\": write a duration from \"100ms\" to \"1h\"", text));
+        }
+        return interval;
+    };
+    app.add_option("--interval", reader(args.interval, parse_interval), "Ask so often")
+        ->type_name("TIME")
+        ->default_str(format_duration(args.interval));
+    app.add_flag("--once", args.once, "Print one table, and end; so it does where no terminal is");
+    app.add_option("--token", args.token, "For a control API that asks for one")
+        ->type_name("TOKEN")
+        ->envname("WSPOOL_CONTROL_TOKEN");
+    app.footer("Rates are since the table before; in the first one, since the start.");
+}
+
 // ---- bench
 
 void add_bench_common(CLI::App& app, BenchArgs& args) {
@@ -339,6 +366,7 @@ struct AllArgs {
     ConnectArgs connect;
     SendArgs send;
     BenchArgs bench;
+    TopArgs top;
     std::optional<BenchKind> bench_kind;
 };
 
@@ -356,7 +384,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     CLI::App* send = app.add_subcommand("send", "Send messages, and print the replies");
     CLI::App* bench = app.add_subcommand("bench", "Put load on a WebSocket server and measure");
     CLI::App* check = app.add_subcommand("check", "Check a configuration file");
+    CLI::App* top = app.add_subcommand("top", "Watch a running gateway");
     add_serve(*serve, args.serve);
+    add_top(*top, args.top);
     add_connect(*connect, args.connect);
     add_send(*send, args.send);
     add_bench(*bench, args.bench, args.bench_kind);
@@ -388,8 +418,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     if (check->parsed()) return {Command(std::move(args.check)), exit_ok};
     if (connect->parsed()) return {Command(std::move(args.connect)), exit_ok};
     if (send->parsed()) return {Command(std::move(args.send)), exit_ok};
+    if (top->parsed()) return {Command(std::move(args.top)), exit_ok};
     if (!bench->parsed() || !args.bench_kind)
-        return refuse("name a verb: serve, connect, send, bench or check");
+        return refuse("name a verb: serve, connect, send, bench, check or top");
     args.bench.kind = *args.bench_kind;
     return {Command(std::move(args.bench)), exit_ok};
 }

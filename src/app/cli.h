@@ -79,7 +79,14 @@ struct BenchArgs {
     io::LoopOptions loop;
 };
 
-using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs>;
+struct TopArgs {
+    io::Address control{io::Address::Family::ipv4, "127.0.0.1", 8090};
+    Duration interval = std::chrono::seconds(2);
+    std::string token;
+    bool once = false;
+};
+
+using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs, TopArgs>;
 
 struct Parsed {
     std::optional<Command> command;

@@ -39,7 +39,7 @@ void expect_refused(std::initializer_list<const char*> words, const std::string&
 TEST(CommandLine, without_arguments_prints_help) {
     const Outcome outcome = parse({});
     EXPECT_EQ(outcome.parsed.exit_status, exit_ok);
-    for (const char* verb : {"serve", "connect", "send", "bench", "check"}) {
+    for (const char* verb : {"serve", "connect", "send", "bench", "check", "top"}) {
         EXPECT_NE(outcome.out.find(verb), std::string::npos) << verb;
     }
 }
@@ -71,9 +71,25 @@ TEST(CommandLine, mistakes_have_status_two) {
 }
 
 TEST(CommandLine, verbs_of_later_versions_say_so) {
-    for (const char* verb : {"top", "token", "drain", "rebalance", "upgrade"}) {
+    for (const char* verb : {"token", "drain", "rebalance", "upgrade"}) {
         expect_refused({verb}, "this version of wspool does not have it");
     }
+}
+
+TEST(CommandLine, top_has_defaults_and_reads_its_options) {
+    const Outcome plain = parse({"top"});
+    ASSERT_TRUE(plain.parsed.command.has_value()) << plain.err;
+    EXPECT_EQ(io::format_address(std::get<TopArgs>(*plain.parsed.command).control),
+              "127.0.0.1:8090");
+    const Outcome outcome =
+        parse({"top", "--once", "--control", "unix:/run/w", "--interval", "500ms"});
+    ASSERT_TRUE(outcome.parsed.command.has_value()) << outcome.err;
+    const auto& args = std::get<TopArgs>(*outcome.parsed.command);
+    EXPECT_EQ(io::format_address(args.control), "unix:/run/w");
+    EXPECT_EQ(args.interval, std::chrono::milliseconds(500));
+    EXPECT_TRUE(args.once);
+    expect_refused({"top", "--interval", "1ms"}, "100ms");
+    expect_refused({"top", "--control", "nowhere"}, "nowhere");
 }
 
 TEST(CommandLine, serve_collects_options_and_repeats_listen) {

@@ -152,7 +152,11 @@ std::vector<std::string> check_whole(const Config& config) {
 
 LoadedConfig load_config(const ConfigSources& sources) {
     LoadedConfig loaded;
-    if (sources.file) loaded.errors = read_config_file(*sources.file, loaded.config);
+    if (sources.file_text) {
+        loaded.errors = read_config_text(*sources.file_text, *sources.file, loaded.config);
+    } else if (sources.file) {
+        loaded.errors = read_config_file(*sources.file, loaded.config);
+    }
     read_environment(sources, loaded);
     read_options(sources.options, loaded);
     if (loaded.errors.empty()) loaded.errors = check_whole(loaded.config);

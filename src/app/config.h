@@ -1,6 +1,7 @@
-// Config: everything a person can set, with its default. Read once, at start, from three sources of
-// which the later wins: file, environment, option. What each key is called, and what values it
-// takes, is the table in app/settings.h; the names for people are in config/wspool.example.toml.
+// Config: everything a person can set, with its default. Read at the start, and again by a reload
+// (app/reload.h), from three sources of which the later wins: file, environment, option. What each
+// key is called, and what values it takes, is the table in app/settings.h; the names for people are
+// in config/wspool.example.toml.
 #pragma once
 
 #include "app/log.h"
@@ -127,6 +128,9 @@ struct ConfigSources {
     // getenv, or a test's stand-in; null when unset.
     std::function<const char*(const char*)> environment;
     std::vector<OptionValue> options;
+    // In place of the file's content, where somebody has read it already; `file` then only names
+    // it.
+    std::optional<std::string> file_text = std::nullopt;
 };
 
 // Every error of all sources, each one sentence that says where, what and how to mend it; none:

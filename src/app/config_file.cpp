@@ -236,21 +236,27 @@ std::vector<std::string> read_config_text(std::string_view text,
     return reader.take();
 }
 
-std::vector<std::string> read_config_file(const std::string& path, Config& config) {
+Result<std::string> load_config_text(const std::string& path) {
     const auto close = [](std::FILE* file) { std::fclose(file); };
     const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
     if (file == nullptr) {
-        return {fmt::format("{}: cannot be opened: {}", path, std::strerror(errno))};
+        return fail(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
     }
     std::string text(config_size_max + 1, '\0');
     text.resize(std::fread(text.data(), 1, text.size(), file.get()));
     if (std::ferror(file.get()) != 0) {
-        return {fmt::format("{}: cannot be read: {}", path, std::strerror(errno))};
+        return fail(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
     }
     if (text.size() > config_size_max) {
-        return {fmt::format("{}: is longer than 1 MiB; name the right file", path)};
+        return fail(fmt::format("{}: is longer than 1 MiB; name the right file", path));
     }
-    return read_config_text(text, path, config);
+    return text;
+}
+
+std::vector<std::string> read_config_file(const std::string& path, Config& config) {
+    const auto text = load_config_text(path);
+    if (!text) return {text.error().message};
+    return read_config_text(*text, path, config);
 }
 
 }  // namespace wspool::app

@@ -17,6 +17,8 @@ inline constexpr std::size_t config_size_max = 1024 * 1024;
 [[nodiscard]] std::vector<std::string> read_config_text(std::string_view text,
                                                         std::string_view name,
                                                         Config& config);
+// The whole file, however wrong it is.
+[[nodiscard]] Result<std::string> load_config_text(const std::string& path);
 [[nodiscard]] std::vector<std::string> read_config_file(const std::string& path, Config& config);
 
 }  // namespace wspool::app

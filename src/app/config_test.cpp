@@ -386,15 +386,90 @@ std::string example_text() {
     return text.str();
 }
 
+// So what it says of each key is the default.
 TEST(ConfigExample, passes_and_changes_nothing) {
     const std::string text = example_text();
     ASSERT_FALSE(text.empty());
     Config config;
     const auto errors = read_config_text(text, "example", config);
     EXPECT_TRUE(errors.empty()) << errors.front();
-    EXPECT_EQ(config.server.listen, Config{}.server.listen);
-    EXPECT_EQ(config.limits.outbox, Config{}.limits.outbox);
-    EXPECT_EQ(config.health.interval, Config{}.health.interval);
+    for (const Setting& setting : settings()) {
+        EXPECT_TRUE(has_same_value(setting, config, Config{})) << full_name(setting);
+    }
+}
+
+// Beginning with something else everywhere, so that a key that is not read is noticed.
+TEST(ConfigExample, sets_every_key_back_to_its_default) {
+    Config config;
+    ASSERT_TRUE(read_config_text("[server]\nlisten = [\"127.0.0.1:3\"]\nworkers = 3\n"
+                                 "single_process = true\nduplicate_id = \"allow\"\nio = \"uring\"\n"
+                                 "batch_wait = \"off\"\necho = true\ndrain_time = \"5ms\"\n"
+                                 "[compression]\nenabled = false\nmin_size = \"5KiB\"\n"
+                                 "[control]\naddress = \"off\"\n"
+                                 "[log]\nlevel = \"error\"\nformat = \"json\"\n",
+                                 "f",
+                                 config)
+                    .empty());
+    EXPECT_TRUE(read_config_text(example_text(), "example", config).empty());
+    for (const Setting& setting : settings()) {
+        EXPECT_TRUE(has_same_value(setting, config, Config{})) << full_name(setting);
+    }
+}
+
+// The documentation names every key with its default and, where it has one, its option; and
+// nothing that there is not.
+TEST(ConfigDocumentation, has_a_row_for_every_key_with_its_default) {
+    std::istringstream example(example_text());
+    std::map<std::string, std::string> defaults;
+    std::string line, section;
+    while (std::getline(example, line)) {
+        if (!line.empty() && line.front() == '[') section = line.substr(1, line.find(']') - 1);
+        const auto equals = line.find(" = ");
+        if (line.empty() || line.front() == '#' || equals == std::string::npos) continue;
+        defaults[section + "." + line.substr(0, equals)] = line.substr(equals + 3);
+    }
+    std::ifstream file(std::string(WSPOOL_ROOT) + "/docs/configuration.md");
+    std::set<std::string> documented;
+    while (std::getline(file, line)) {
+        if (!line.starts_with("| `")) continue;
+        const std::string key = line.substr(3, line.find('`', 3) - 3);
+        if (key.find('.') == std::string::npos) continue;
+        EXPECT_TRUE(documented.insert(key).second) << key << " has two rows";
+        EXPECT_TRUE(line.starts_with("| `" + key + "` | `" + defaults[key] + "` |"))
+            << line << "\n  lacks the default " << defaults[key];
+    }
+    for (const Setting& setting : settings()) {
+        EXPECT_TRUE(documented.erase(full_name(setting)) == 1) << full_name(setting);
+    }
+    EXPECT_TRUE(documented.empty()) << *documented.begin();
+}
+
+TEST(ConfigDocumentation, names_what_needs_a_restart) {
+    std::ifstream file(std::string(WSPOOL_ROOT) + "/docs/configuration.md");
+    std::ostringstream content;
+    content << file.rdbuf();
+    const std::string text = content.str();
+    const std::size_t begin = text.find("These need a restart:");
+    ASSERT_NE(begin, std::string::npos);
+    const std::string paragraph = text.substr(begin, text.find("\n\n", begin) - begin);
+    for (const Setting& setting : settings()) {
+        const bool is_named = paragraph.find("`" + full_name(setting) + "`") != std::string::npos;
+        EXPECT_EQ(is_named, !is_live(setting)) << full_name(setting);
+    }
+}
+
+// Each default of the example is taken from the environment under each of its names.
+TEST(ConfigExample, each_key_has_the_names_of_its_environment_variables) {
+    for (const Setting& setting : settings()) {
+        for (const std::string& name : environment_names(setting)) {
+            EXPECT_TRUE(name.starts_with("WSPOOL_")) << name;
+            TestSources sources;
+            sources.environment = {{name, "{}"}};
+            const auto errors = sources.load().errors;
+            ASSERT_EQ(errors.size(), 1u) << name;
+            expect_says(errors.front(), {name});
+        }
+    }
 }
 
 TEST(ConfigExample, holds_every_key_that_there_is) {

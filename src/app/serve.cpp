@@ -39,7 +39,7 @@ std::string check_descriptors(const Config& config, std::size_t workers, std::ui
         limit > others ? limit - others : 0);
 }
 
-int serve(const Config& config) {
+int serve(const Config& config, const ConfigSources& sources) {
     const bool is_single = config.server.single_process;
     if (is_single && config.server.workers > 1) {
         return refuse_to_start(
@@ -56,20 +56,24 @@ int serve(const Config& config) {
     if (const auto error = check_descriptors(config, workers, limit->now); !error.empty()) {
         return refuse_to_start(error);
     }
-    return is_single ? serve_single(config) : serve_master(config, workers);
+    return is_single ? serve_single(config, sources) : serve_master(config, sources, workers);
 }
 
 }  // namespace
 
 int run_serve(const ServeArgs& args) {
     const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
-    const LoadedConfig loaded = load_config({args.config_file, environment, args.options});
+    ConfigSources sources;
+    sources.file = args.config_file;
+    sources.environment = environment;
+    sources.options = args.options;
+    const LoadedConfig loaded = load_config(sources);
     if (!loaded.errors.empty()) {
         for (const auto& error : loaded.errors) std::fprintf(stderr, "wspool: %s\n", error.c_str());
         return exit_unusable;
     }
     set_up_log(loaded.config.log);
-    return serve(loaded.config);
+    return serve(loaded.config, sources);
 }
 
 }  // namespace wspool::app

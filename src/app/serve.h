@@ -19,14 +19,18 @@ namespace wspool::app {
 [[nodiscard]] int refuse_to_start(const std::string& message);
 
 // Each runs to the end of the gateway and returns the exit status.
-[[nodiscard]] int serve_single(const Config& config);
-[[nodiscard]] int serve_master(const Config& config, std::size_t workers);
+// `sources` are where the configuration is from, for a reload.
+[[nodiscard]] int serve_single(Config config, ConfigSources sources);
+[[nodiscard]] int serve_master(Config config, ConfigSources sources, std::size_t workers);
 
-// The programs of the children; `choice` is the loop that the master found to work.
-[[nodiscard]] int run_worker_process(const Config& config,
+// The programs of the children: they begin with the master's configuration of that moment. `choice`
+// is the loop that the master found to work.
+[[nodiscard]] int run_worker_process(Config config,
+                                     ConfigSources sources,
                                      io::LoopChoice choice,
                                      master::Child child);
-[[nodiscard]] int run_control_process(const Config& config,
+[[nodiscard]] int run_control_process(Config config,
+                                      ConfigSources sources,
                                       io::LoopChoice choice,
                                       master::Child child);
 
@@ -48,8 +52,6 @@ inline constexpr std::string_view draining_sentence =
     "them at once";
 inline constexpr std::string_view shutting_down_sentence =
     "shutting down: the remaining clients are closed at once";
-inline constexpr std::string_view no_reload_sentence =
-    "SIGHUP: this version of wspool cannot reload its configuration; restart it";
 inline constexpr std::string_view no_upgrade_sentence =
     "SIGUSR2: this version of wspool cannot upgrade in place; restart it";
 

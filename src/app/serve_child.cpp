@@ -1,8 +1,11 @@
 // wspool serve: what runs in the children of the master.
+#include "app/config_file.h"
 #include "app/log.h"
+#include "app/reload.h"
 #include "app/serve.h"
 #include "control/control.h"
 #include "io/entropy.h"
+#include "io/memory_file.h"
 #include "io/process.h"
 #include "io/signals.h"
 #include "worker/worker.h"
@@ -68,6 +71,7 @@ struct Orders {
     bool stop = false;
     bool is_alone = false;            // the master has ended and will not say stop
     std::vector<master::Peer> peers;  // started since; behind those that Child::peers names
+    bool reload = false;              // Line::take_config()
 };
 
 // The part that worker and control process have in common: signals, and the line to the master.
@@ -96,6 +100,7 @@ class Line {
     }
 
     void say_drained() { link_.say_drained(); }
+    [[nodiscard]] io::Descriptor take_config() { return link_.take_config(); }
 
   private:
     // SIGTERM: somebody wants this process replaced, or meant all processes of the gateway, or the
@@ -121,6 +126,9 @@ class Line {
                     break;
                 case MasterSays::stop:
                     orders.stop = true;
+                    break;
+                case MasterSays::reload:
+                    orders.reload = true;
                     break;
                 case MasterSays::lost:
                     orders.drain = orders.is_alone = true;
@@ -151,19 +159,43 @@ io::LoopOptions child_loop_options(const Config& config, io::LoopChoice choice) 
     return options;
 }
 
+// What the master has read and found right; so the master has logged it, too.
+bool apply_reload(std::string_view who,
+                  const io::Descriptor& file,
+                  ConfigSources& sources,
+                  Config& config) {
+    auto text = io::read_memory_file(file, config_size_max);
+    if (!text) {
+        log_error("{} keeps its configuration: {}", who, text.error().message);
+        return false;
+    }
+    if (sources.file) sources.file_text = std::move(*text);
+    const Reload result = reload(sources, config);
+    for (const std::string& error : result.errors)
+        log_error("{} keeps its configuration: {}", who, error);
+    config = result.config;
+    set_up_log(config.log);
+    return true;
+}
+
 // Turns until the worker was told to end, and has.
 void run_worker(worker::Worker& worker,
                 Line<worker::Worker>& line,
                 const io::Loop& loop,
                 const master::Child& child,
-                Duration beat) {
+                Config config,
+                ConfigSources sources) {
+    const std::string who = fmt::format("worker {}", child.index);
     Instant end = never;
     bool is_alone = false;
     bool has_said_drained = false;
     while (loop.now() < end) {
-        const Instant deadline = std::min(loop.now() + beat, end);
+        const Instant deadline = std::min(loop.now() + beat_interval(config), end);
         Orders orders = line.take(worker.turn(deadline));
         log_seats(child.index, worker.take_seat_events());
+        if (orders.reload && apply_reload(who, line.take_config(), sources, config)) {
+            worker.set_options(worker_options(config));
+        }
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain && !worker.is_draining()) {
             worker.begin_drain();
@@ -185,7 +217,10 @@ void run_worker(worker::Worker& worker,
 
 }  // namespace
 
-int run_worker_process(const Config& config, io::LoopChoice choice, master::Child child) {
+int run_worker_process(Config config,
+                       ConfigSources sources,
+                       io::LoopChoice choice,
+                       master::Child child) {
     const std::string who = fmt::format("worker {}", child.index);
     io::set_process_title("wspool: " + who, fmt::format("wspool/w{}", child.index));
     auto signals = io::Signals::block({SIGTERM});
@@ -206,11 +241,14 @@ int run_worker_process(const Config& config, io::LoopChoice choice, master::Chil
         return fail_child(who, adopted.error());
     }
     if (auto begun = line.begin(); !begun) return fail_child(who, begun.error());
-    run_worker(worker, line, loop, child, beat_interval(config));
+    run_worker(worker, line, loop, child, std::move(config), std::move(sources));
     return exit_ok;
 }
 
-int run_control_process(const Config& config, io::LoopChoice choice, master::Child child) {
+int run_control_process(Config config,
+                        ConfigSources sources,
+                        io::LoopChoice choice,
+                        master::Child child) {
     constexpr std::string_view who = "the control process";
     io::set_process_title("wspool: control", "wspool/control");
     auto signals = io::Signals::block({SIGTERM});
@@ -234,6 +272,7 @@ int run_control_process(const Config& config, io::LoopChoice choice, master::Chi
     for (;;) {
         Orders orders = line.take(control.turn(loop.now() + beat_interval(config)));
         for (master::Peer& peer : orders.peers) control.add_peer(peer_link(peer));
+        if (orders.reload) (void)apply_reload(who, line.take_config(), sources, config);
         child.page->publish(child.place, control.counters(), loop.now());
         if (orders.stop || orders.is_alone) return exit_ok;
         // It has no client to wait for.

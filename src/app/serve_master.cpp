@@ -1,5 +1,6 @@
 // wspool serve: the master's process.
 #include "app/log.h"
+#include "app/reload.h"
 #include "app/serve.h"
 #include "io/entropy.h"
 #include "io/loop.h"
@@ -32,9 +33,17 @@ HashKey draw_key() {
     return {entropy.next_u64(), entropy.next_u64()};
 }
 
+// Nobody is told of a configuration with a mistake in it.
+void reload_all(master::Master& master, Config& config, ConfigSources& sources) {
+    if (!read_again(sources) || !reload_and_log(sources, config)) return;
+    const auto told =
+        master.reload(sources.file_text.value_or(""), config.health.stall, config.health.interval);
+    if (!told) log_error("SIGHUP: not all processes could be told: {}", told.error().message);
+}
+
 }  // namespace
 
-int serve_master(const Config& config, std::size_t workers) {
+int serve_master(Config config, ConfigSources sources, std::size_t workers) {
     const auto probe = probe_loop(config);
     if (!probe) return refuse_to_start(probe.error().message);
     const io::LoopChoice choice = probe->choice;
@@ -46,11 +55,11 @@ int serve_master(const Config& config, std::size_t workers) {
     options.stall = config.health.stall;
     options.health_interval = config.health.interval;
     options.key = draw_key();
-    options.run_worker = [&config, choice](master::Child child) {
-        return run_worker_process(config, choice, std::move(child));
+    options.run_worker = [&](master::Child child) {
+        return run_worker_process(config, sources, choice, std::move(child));
     };
-    options.run_control = [&config, choice](master::Child child) {
-        return run_control_process(config, choice, std::move(child));
+    options.run_control = [&](master::Child child) {
+        return run_control_process(config, sources, choice, std::move(child));
     };
     auto master = master::Master::make(options);
     if (!master) return refuse_to_start(master.error().message);
@@ -65,6 +74,7 @@ int serve_master(const Config& config, std::size_t workers) {
                           workers,
                           probe->name);
             }
+            if (action.kind == master::ActionKind::reload) reload_all(**master, config, sources);
             if (action.kind == master::ActionKind::finished) return action.exit_status;
         }
     }

@@ -154,13 +154,12 @@ void log_action(const Master& master, const Action& action) {
             return log_info("{}", draining_sentence);
         case ActionKind::shutting_down:
             return log_info("{}", shutting_down_sentence);
-        case ActionKind::cannot_reload:
-            return log_warning("{}", no_reload_sentence);
         case ActionKind::cannot_upgrade:
             return log_warning("{}", no_upgrade_sentence);
         case ActionKind::finished:
             return log_figures("stopped", master.page().sum_of_workers());
-        case ActionKind::ready:  // told on standard output
+        case ActionKind::ready:   // told on standard output
+        case ActionKind::reload:  // by who does it
         case ActionKind::start:
         case ActionKind::kill:
         case ActionKind::drain:

@@ -1,5 +1,6 @@
 // wspool serve --single-process: one worker in this process, so that a debugger has it all.
 #include "app/log.h"
+#include "app/reload.h"
 #include "app/serve.h"
 #include "io/entropy.h"
 #include "io/signals.h"
@@ -14,8 +15,9 @@ constexpr std::uint64_t signal_tag = 1;
 
 class Server {
   public:
-    Server(const Config& config, io::ChosenLoop chosen, io::Signals signals)
+    Server(const Config& config, ConfigSources sources, io::ChosenLoop chosen, io::Signals signals)
         : config_(config),
+          sources_(std::move(sources)),
           signals_(std::move(signals)),
           loop_(std::move(chosen.loop)),
           worker_(*loop_, worker_options(config), entropy_) {}
@@ -38,16 +40,15 @@ class Server {
     [[nodiscard]] std::string_view loop_name() const { return loop_->name(); }
 
     void run() {
-        const Duration interval = config_.health.interval;
-        Instant next_report = interval > Duration::zero() ? loop_->now() + interval : never;
+        plan_report();
         while (!worker_.is_finished()) {
-            for (const std::uint64_t tag : worker_.turn(next_report)) {
+            for (const std::uint64_t tag : worker_.turn(next_report_)) {
                 if (tag == signal_tag) handle_signals();
             }
             log_seats(0, worker_.take_seat_events());
-            if (loop_->now() >= next_report) {
+            if (loop_->now() >= next_report_) {
                 log_figures("figures", worker_.counters());
-                next_report = loop_->now() + interval;
+                plan_report();
             }
         }
         log_figures("stopped", worker_.counters());
@@ -57,7 +58,7 @@ class Server {
     void handle_signals() {
         while (const auto signal = signals_.next()) {
             if (*signal == SIGHUP) {
-                log_warning("{}", no_reload_sentence);
+                reload_config();
             } else if (*signal == SIGUSR2) {
                 log_warning("{}", no_upgrade_sentence);
             } else if (!worker_.is_draining()) {
@@ -70,7 +71,20 @@ class Server {
         }
     }
 
-    const Config& config_;
+    void plan_report() {
+        const Duration interval = config_.health.interval;
+        next_report_ = interval > Duration::zero() ? loop_->now() + interval : never;
+    }
+
+    void reload_config() {
+        if (!read_again(sources_) || !reload_and_log(sources_, config_)) return;
+        worker_.set_options(worker_options(config_));
+        plan_report();
+    }
+
+    Config config_;
+    ConfigSources sources_;
+    Instant next_report_ = never;
     io::Signals signals_;
     io::SystemEntropy entropy_;
     std::unique_ptr<io::Loop> loop_;
@@ -79,7 +93,7 @@ class Server {
 
 }  // namespace
 
-int serve_single(const Config& config) {
+int serve_single(Config config, ConfigSources sources) {
     // Blocked before anything else is made: a signal during the start then waits for the first
     // turn.
     auto signals = io::Signals::block({SIGTERM, SIGINT, SIGHUP, SIGUSR2});
@@ -88,7 +102,7 @@ int serve_single(const Config& config) {
     if (!chosen) return refuse_to_start(chosen.error().message);
     log_info("event loop {}: {}", chosen->loop->name(), chosen->reason);
 
-    Server server(config, std::move(*chosen), std::move(*signals));
+    Server server(config, std::move(sources), std::move(*chosen), std::move(*signals));
     const auto clients = server.listen();
     if (!clients) return refuse_to_start(clients.error().message);
     say_ready(*clients, std::nullopt, 1, server.loop_name());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <numeric>
 
 namespace wspool::app {
@@ -33,7 +34,9 @@ constexpr std::string_view no_rate =
 // (1 GiB of message, 2^31 of buffer, 1,024 levels of JSON, 255 tokens of control frames) or what no
 // one means (a day of waiting for a handshake).
 #define FIELD(path) ([](Config & c) -> auto& { return c.path; })
-#define CHOOSE(path, Enum) ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); })
+#define CHOOSE(path, Enum)                                             \
+    ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); }), \
+        ([](const Config& c) { return static_cast<std::size_t>(c.path); })
 const Setting table[] = {
     {"server",
      "listen",
@@ -176,6 +179,39 @@ const Setting table[] = {
 #undef FIELD
 #undef CHOOSE
 
+// What a reload applies (Worker::set_options, Master::reload, set_up_log). The rest was given away
+// at the start: to sockets, to the kernel, or to processes that must all agree on it.
+constexpr std::string_view live_settings[] = {
+    "server.drain_time",
+    "limits.max_message_size",
+    "limits.outbox",
+    "limits.json_depth",
+    "limits.bad_messages",
+    "limits.groups_per_client",
+    "limits.head_size",
+    "limits.head_fields",
+    "limits.fragments",
+    "limits.control_frames",
+    "limits.control_frames_burst",
+    "limits.handshake_timeout",
+    "limits.frame_timeout",
+    "limits.message_timeout",
+    "limits.write_timeout",
+    "limits.close_timeout",
+    "keepalive.ping_interval",
+    "keepalive.pong_timeout",
+    "compression.enabled",
+    "compression.min_size",
+    "history.messages",
+    "history.bytes",
+    "history.total",
+    "history.age",
+    "health.interval",
+    "health.stall",
+    "log.level",
+    "log.format",
+};
+
 char to_upper(char c) {
     if (c == '-') return '_';
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -253,6 +289,15 @@ std::vector<std::string_view> keys_of(std::string_view section) {
 
 std::string full_name(const Setting& setting) {
     return fmt::format("{}.{}", setting.section, setting.key);
+}
+
+bool is_live(const Setting& setting) {
+    return std::find(std::begin(live_settings), std::end(live_settings), full_name(setting)) !=
+           std::end(live_settings);
+}
+
+std::size_t live_setting_count() {
+    return std::size(live_settings);
 }
 
 std::vector<std::string> environment_names(const Setting& setting) {

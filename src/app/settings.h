@@ -43,6 +43,7 @@ struct DurationKind {
 struct ChoiceKind {
     std::span<const std::string_view> names;
     void (*set)(Config&, std::size_t index);
+    std::size_t (*get)(const Config&);
     // Said for a value that a later version will know.
     std::string_view later_value = {};
     std::string_view later_mend = {};
@@ -149,6 +150,12 @@ using Value = std::variant<bool,
 [[nodiscard]] std::optional<std::string> assign_text(const Setting& setting,
                                                      std::string_view text,
                                                      Config& config);
+
+// Whether a reload (SIGHUP) applies the setting to what runs; if not, it needs a restart.
+[[nodiscard]] bool is_live(const Setting& setting);
+[[nodiscard]] std::size_t live_setting_count();
+[[nodiscard]] bool has_same_value(const Setting& setting, const Config& a, const Config& b);
+void copy_value(const Setting& setting, const Config& from, Config& to);
 
 // The candidate nearest in spelling, or empty when none is near.
 [[nodiscard]] std::string_view nearest(std::string_view word,

@@ -1,4 +1,5 @@
-// The verbs of the program, one file each (check.cpp, serve.cpp, connect.cpp, send.cpp, bench.cpp).
+// The verbs of the program, one file each (check.cpp, serve.cpp, connect.cpp, send.cpp, bench.cpp,
+// top.cpp).
 // Each runs to its end and returns the exit status.
 #pragma once
 
@@ -11,5 +12,6 @@ namespace wspool::app {
 [[nodiscard]] int run_connect(const ConnectArgs& args);
 [[nodiscard]] int run_send(const SendArgs& args);
 [[nodiscard]] int run_bench(const BenchArgs& args);
+[[nodiscard]] int run_top(const TopArgs& args);
 
 }  // namespace wspool::app

@@ -1,11 +1,11 @@
 #include "control/answers.h"
 
+#include "base/assert.h"
 #include "control/exposition.h"
 #include "http/head.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <array>
 
 namespace wspool::control {
 namespace {
@@ -14,24 +14,11 @@ using metrics::BlockSnapshot;
 using metrics::Counters;
 using metrics::Page;
 using metrics::ProcessState;
-// Members in the order in which they are written.
-using Json = nlohmann::ordered_json;
-
-constexpr std::string_view json_type = "application/json";
 constexpr std::string_view prometheus_type = "text/plain; version=0.0.4; charset=utf-8";
 
 [[nodiscard]] double seconds_between(Instant from, Instant to) {
     const std::chrono::duration<double> passed = to - from;
     return std::max(0.0, passed.count());
-}
-
-[[nodiscard]] Answer result(Json value) {
-    return {200, json_type, Json{{"result", std::move(value)}}.dump() + "\n"};
-}
-
-[[nodiscard]] Answer failure(int status, std::string_view code, std::string_view message) {
-    const Json error{{"error", {{"code", code}, {"message", message}}}};
-    return {status, json_type, error.dump() + "\n"};
 }
 
 template <class Reason>
@@ -56,6 +43,7 @@ template <class Reason>
                  : 100.0 * static_cast<double>(c.seating.seats_taken()) / static_cast<double>(max);
     return {{"current", c.seating.seats_taken()},
             {"max", max},
+            {"free", max > c.seating.seats_taken() ? max - c.seating.seats_taken() : 0},
             {"peak", c.connections_peak},
             {"created", c.connections_opened},
             {"closed", total<metrics::CloseReason>(c.connections_closed)},
@@ -118,6 +106,19 @@ template <class Reason>
     return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
 }
 
+// Those who did not get in: for want of time, for want of room, and for whatever else.
+[[nodiscard]] Json errors_of(const Counters& c) {
+    using metrics::RejectReason;
+    const auto rejected = [&](RejectReason reason) {
+        return c.connections_rejected[static_cast<std::size_t>(reason)];
+    };
+    const std::uint64_t timeout = rejected(RejectReason::timeout);
+    const std::uint64_t capacity =
+        rejected(RejectReason::capacity) + rejected(RejectReason::descriptors);
+    const std::uint64_t all = total<RejectReason>(c.connections_rejected);
+    return {{"timeout", timeout}, {"capacity", capacity}, {"other", all - timeout - capacity}};
+}
+
 [[nodiscard]] Answer stats(const Facts& facts) {
     const Page& page = facts.page;
     const Counters sum = page.sum_of_workers();
@@ -127,13 +128,15 @@ template <class Reason>
              {"draining", page.life(page.master_place()).state == ProcessState::draining}};
     out.update(figures_of(sum, facts.connections_max_per_worker * page.worker_count()));
     out.update(seats_of(sum.seating, facts.pools, page.worker_count(), facts.now));
-    out["throughput"] = {
-        {"messagesPerSecond", rate(sum.messages_received + sum.messages_sent, uptime)},
-        {"bytesPerSecond", rate(sum.bytes_received + sum.bytes_sent, uptime)},
-        {"messagesIn", sum.messages_received},
-        {"messagesOut", sum.messages_sent},
-        {"bytesIn", sum.bytes_received},
-        {"bytesOut", sum.bytes_sent}};
+    out["throughput"] = {{"messagesPerSecond", rate(sum.messages_received, uptime)},
+                         {"bytesPerSecond", rate(sum.bytes_received, uptime)},
+                         {"messagesOutPerSecond", rate(sum.messages_sent, uptime)},
+                         {"bytesOutPerSecond", rate(sum.bytes_sent, uptime)},
+                         {"messagesIn", sum.messages_received},
+                         {"messagesOut", sum.messages_sent},
+                         {"bytesIn", sum.bytes_received},
+                         {"bytesOut", sum.bytes_sent}};
+    out["errors"] = errors_of(sum);
     out["closedBy"] = by_reason<metrics::CloseReason>(sum.connections_closed);
     out["rejectedBy"] = by_reason<metrics::RejectReason>(sum.connections_rejected);
     out["droppedBy"] = by_reason<metrics::DropReason>(sum.dropped);
@@ -143,35 +146,34 @@ template <class Reason>
 // Ready is who takes clients: every worker serves, and nobody was asked to drain.
 [[nodiscard]] Answer readiness(const Page& page) {
     if (page.life(page.master_place()).state == ProcessState::draining) {
-        return {503, http::plain_text, "draining\n"};
+        return {503, http::plain_text, "draining\n", {}};
     }
     for (std::size_t place = 0; place < page.worker_count(); ++place) {
         const ProcessState state = page.life(place).state;
-        if (state == ProcessState::ready) return {200, http::plain_text, "ready\n"};
+        if (state == ProcessState::ready) return {200, http::plain_text, "ready\n", {}};
     }
-    return {503, http::plain_text, "no worker serves\n"};
+    return {503, http::plain_text, "no worker serves\n", {}};
 }
 
 }  // namespace
 
-Answer answer(std::string_view method, std::string_view path, const Facts& facts) {
-    if (method != "GET") {
-        Answer refused = failure(405, "bad_request", "Only GET is answered here.");
-        refused.headers = "Allow: GET\r\n";
-        return refused;
-    }
+bool is_page_path(std::string_view path) {
+    constexpr std::array<std::string_view, 5> paths = {
+        "/healthz", "/readyz", "/metrics", "/api/stats", "/api/workers"};
+    return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+Answer answer_from_page(std::string_view path, const Facts& facts) {
+    WSPOOL_ASSERT(is_page_path(path));
     // This process answers: that is all the question is about.
-    if (path == "/healthz") return {200, http::plain_text, "ok\n"};
+    if (path == "/healthz") return {200, http::plain_text, "ok\n", {}};
     if (path == "/readyz") return readiness(facts.page);
-    if (path == "/metrics") {
-        return {200,
-                prometheus_type,
-                expose(facts.page, facts.connections_max_per_worker, facts.pools, facts.now)};
-    }
     if (path == "/api/stats") return stats(facts);
     if (path == "/api/workers") return workers(facts);
-    return failure(
-        404, "not_found", "There are /metrics, /healthz, /readyz, /api/stats and /api/workers.");
+    return {200,
+            prometheus_type,
+            expose(facts.page, facts.connections_max_per_worker, facts.pools, facts.now),
+            {}};
 }
 
 }  // namespace wspool::control

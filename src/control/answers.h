@@ -1,13 +1,13 @@
-// What the control process answers: the routes of its HTTP API, over the stats page. Pure.
+// What the control process answers from the stats page alone: figures, health, metrics. Pure.
 #pragma once
 
 #include "base/time.h"
+#include "control/answer.h"
 #include "control/seats.h"
 #include "metrics/page.h"
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace wspool::control {
@@ -19,13 +19,7 @@ struct Facts {
     std::span<const SeatPoolFact> pools = {};
 };
 
-struct Answer {
-    int status = 200;
-    std::string_view content_type;
-    std::string body;
-    std::string_view headers = {};  // whole lines
-};
-
-[[nodiscard]] Answer answer(std::string_view method, std::string_view path, const Facts& facts);
+[[nodiscard]] bool is_page_path(std::string_view path);
+[[nodiscard]] Answer answer_from_page(std::string_view path, const Facts& facts);
 
 }  // namespace wspool::control

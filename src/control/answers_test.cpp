@@ -36,7 +36,7 @@ class AnswersTest : public testing::Test {
     }
 
     [[nodiscard]] Answer get(std::string_view path) const {
-        return answer("GET", path, {page, 50, start + seconds(10)});
+        return answer_from_page(path, {page, 50, start + seconds(10)});
     }
     [[nodiscard]] json result(std::string_view path) const {
         return json::parse(get(path).body).at("result");
@@ -81,7 +81,8 @@ TEST_F(AnswersTest, StatsAddTheWorkersUp) {
     EXPECT_EQ(stats["connections"]["max"], 100);
     EXPECT_EQ(stats["connections"]["utilization"], 10.0);
     EXPECT_EQ(stats["uptime"], 10.0);
-    EXPECT_EQ(stats["throughput"]["messagesPerSecond"], 10.0);
+    EXPECT_EQ(stats["throughput"]["messagesPerSecond"], 6.0);
+    EXPECT_EQ(stats["throughput"]["messagesOutPerSecond"], 4.0);
     EXPECT_EQ(stats["closedBy"]["drained"], 2);
 }
 
@@ -139,7 +140,7 @@ TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
     page.publish(0, counters, start + seconds(9));
     const std::vector<SeatPoolFact> pools = {{"default", 40}, {"trading", 10}};
     const Facts facts{page, 50, start + seconds(10), pools};
-    const std::string text = answer("GET", "/metrics", facts).body;
+    const std::string text = answer_from_page("/metrics", facts).body;
     for (const char* line :
          {R"(wspool_connections{worker="0",pool="default",priority="high"} 3)",
           R"(wspool_connections{worker="0",pool="trading",priority="critical"} 2)",
@@ -154,7 +155,7 @@ TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
           R"(wspool_acquire_seconds_sum{worker="0"} 12)"}) {
         EXPECT_NE(text.find(std::string(line) + "\n"), std::string::npos) << line;
     }
-    const json stats = json::parse(answer("GET", "/api/stats", facts).body)["result"];
+    const json stats = json::parse(answer_from_page("/api/stats", facts).body)["result"];
     EXPECT_EQ(stats["connections"]["current"], 5);
     EXPECT_EQ(stats["byPriority"]["critical"], 2);
     EXPECT_EQ(stats["waiting"]["low"], 4);
@@ -164,12 +165,15 @@ TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
     EXPECT_EQ(stats["pools"]["default"]["byPriority"]["high"], 3);
 }
 
-TEST_F(AnswersTest, WhatThereIsNotIsToldInJson) {
-    EXPECT_EQ(get("/").status, 404);
-    EXPECT_EQ(json::parse(get("/x").body)["error"]["code"], "not_found");
-    const Answer refused = answer("POST", "/healthz", {page, 50, start});
-    EXPECT_EQ(refused.status, 405);
-    EXPECT_EQ(refused.headers, "Allow: GET\r\n");
+TEST_F(AnswersTest, StatsTellWhoDidNotGetIn) {
+    Counters counters;
+    counters.add(metrics::RejectReason::timeout);
+    counters.add(metrics::RejectReason::capacity);
+    counters.add(metrics::RejectReason::descriptors);
+    counters.add(metrics::RejectReason::malformed);
+    page.publish(0, counters, start);
+    EXPECT_EQ(result("/api/stats")["errors"],
+              (json{{"timeout", 1}, {"capacity", 2}, {"other", 1}}));
 }
 
 }  // namespace

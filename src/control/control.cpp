@@ -1,34 +1,67 @@
 #include "control/control.h"
 
 #include "base/assert.h"
-#include "control/answers.h"
-#include "http/head.h"
 
 #include <algorithm>
 
 namespace wspool::control {
+namespace {
+
+// How long a publish waits for a home, so that who asked hears of it in time.
+constexpr Duration home_wait = std::chrono::seconds(3);
+
+[[nodiscard]] session::EngineOptions engine_options(const ControlOptions& options) {
+    session::EngineOptions result;
+    result.head.body_size_max = options.body_size_max;
+    result.sessions_max = options.requests_max;
+    return result;
+}
+
+[[nodiscard]] hub::ExchangeOptions exchange_options(const ControlOptions& options) {
+    hub::ExchangeOptions result = options.exchange;
+    result.home_wait = home_wait;
+    return result;
+}
+
+[[nodiscard]] ApiOptions api_options(const ControlOptions& options) {
+    ApiOptions result;
+    result.incarnation = options.exchange.incarnation;
+    result.connections_max_per_worker = options.connections_max_per_worker;
+    result.pools = options.pools;
+    result.limits.depth_max = options.json_depth_max;
+    return result;
+}
+
+}  // namespace
 
 Control::Control(io::Loop& loop,
                  const metrics::Page& page,
                  const ControlOptions& options,
                  Entropy& entropy)
-    : page_(page),
-      connections_max_per_worker_(options.connections_max_per_worker),
-      pools_(options.pools),
-      engine_(loop, session::EngineOptions{}, entropy, counters_),
-      exchange_(options.exchange, entropy),
-      peers_(loop, options.link, exchange_) {}
+    : engine_(loop, engine_options(options), entropy, counters_),
+      exchange_(exchange_options(options), entropy),
+      peers_(loop, options.link, exchange_),
+      guard_(options.guard),
+      api_(api_options(options), page, exchange_) {}
 
 void Control::add_peer(const link::PeerLink& peer) {
     peers_.add(peer, engine_.now());
+    api_.set_worker(peer.index, peer.incarnation);
     take_actions();
 }
 
-// It publishes nothing of its own, and has no session that an action could concern.
+// No session is its, so actions concern only what the API has published.
 void Control::take_actions() {
-    hub::Action action;
-    while (exchange_.next_action(action)) {
-    }
+    do {
+        hub::Action action;
+        while (exchange_.next_action(action)) api_.on_action(action);
+    } while (api_.advance(engine_.now()));
+    Api::Answered answered;
+    while (api_.next_answer(answered)) send(answered.session, answered.answer);
+}
+
+void Control::send(session::SessionId session, const Answer& answer) {
+    engine_.answer(session, answer.status, answer.body, answer.headers, answer.content_type);
 }
 
 void Control::flush_peers() {
@@ -38,7 +71,13 @@ void Control::flush_peers() {
 }
 
 void Control::read_peers() {
-    while (peers_.next(engine_.now())) take_actions();
+    while (peers_.next(engine_.now())) {
+        const link::PeerLinks::ControlRecord& record = peers_.control_record();
+        if (record.peer != 0 && !api_.on_record(record.peer, record.bytes, engine_.now())) {
+            peers_.end(record.peer, engine_.now());
+        }
+        take_actions();
+    }
 }
 
 Result<io::Address> Control::listen_on(int fd) {
@@ -55,7 +94,7 @@ void Control::unwatch(std::uint64_t tag) {
 
 std::span<const std::uint64_t> Control::turn(Instant deadline) {
     readable_.clear();
-    deadline = std::min(deadline, exchange_.next_deadline());
+    deadline = std::min({deadline, exchange_.next_deadline(), api_.next_deadline()});
     flush_peers();
     if (peers_.wants_turn()) deadline = Instant::min();
     engine_.wait(deadline);
@@ -64,22 +103,30 @@ std::span<const std::uint64_t> Control::turn(Instant deadline) {
     }
     read_peers();
     exchange_.on_time(engine_.now());
+    api_.on_time(engine_.now());
     take_actions();
     session::Event event;
     while (engine_.next(event)) handle(event);
     return readable_;
 }
 
+void Control::on_plain(const session::Event& event) {
+    if (const auto refused = guard_.judge(*event.request)) return send(event.session, *refused);
+    const Request request{event.request->method, event.request->target, event.payload};
+    api_.on_request(event.session, request, engine_.now());
+    // Answered below, or when the workers have spoken.
+    engine_.put_off(event.session);
+    take_actions();
+}
+
 void Control::handle(const session::Event& event) {
     switch (event.kind) {
-        case session::EventKind::plain: {
-            const Facts facts{page_, connections_max_per_worker_, engine_.now(), pools_};
-            const Answer given =
-                answer(event.request->method, http::path_of(event.request->target), facts);
-            engine_.answer(
-                event.session, given.status, given.body, given.headers, given.content_type);
+        case session::EventKind::plain:
+            on_plain(event);
             return;
-        }
+        case session::EventKind::abandoned:
+            api_.on_abandoned(event.session);
+            return;
         case session::EventKind::opening:
             engine_.refuse(event.session,
                            404,
@@ -94,7 +141,6 @@ void Control::handle(const session::Event& event) {
             read_peers();
             return;
         case session::EventKind::message:
-        case session::EventKind::abandoned:
         case session::EventKind::closed:
         case session::EventKind::opened:
         case session::EventKind::failed:

@@ -1,13 +1,15 @@
-// Control: the process that answers operators: an HTTP server over the stats page. It has no
-// clients of the gateway; when it dies they do not notice. One thread, one loop.
+// Control: the process that answers operators: an HTTP server over the stats page and the workers.
+// It has no clients of the gateway; when it dies they do not notice. One thread, one loop.
 //
-// Limits: those of session::EngineOptions for a request's head and its time. One request per
-// connection, without a body.
+// Limits: requests_max at a time, each with a head and a body within ControlOptions and the times
+// of session::EngineOptions; who comes on top is closed. One request per connection.
 #pragma once
 
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "control/api.h"
+#include "control/guard.h"
 #include "control/seats.h"
 #include "hub/exchange.h"
 #include "io/loop.h"
@@ -18,6 +20,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace wspool::control {
@@ -27,6 +30,10 @@ struct ControlOptions {
     std::vector<SeatPoolFact> pools;  // of seats
     hub::ExchangeOptions exchange;
     link::LinkOptions link;
+    GuardOptions guard;
+    std::size_t body_size_max = 1024 * 1024;
+    std::size_t json_depth_max = 64;
+    std::size_t requests_max = 256;
 };
 
 class Control {
@@ -48,22 +55,26 @@ class Control {
     // descriptors that became readable.
     [[nodiscard]] std::span<const std::uint64_t> turn(Instant deadline);
 
+    // True once after somebody asked for the gateway's end.
+    [[nodiscard]] bool take_drain() { return api_.take_drain(); }
+
     [[nodiscard]] Instant now() const { return engine_.now(); }
     [[nodiscard]] const metrics::Counters& counters() const { return counters_; }
 
   private:
     void handle(const session::Event& event);
+    void on_plain(const session::Event& event);
     void flush_peers();
     void read_peers();
     void take_actions();
+    void send(session::SessionId session, const Answer& answer);
 
-    const metrics::Page& page_;
-    const std::uint64_t connections_max_per_worker_;
-    const std::vector<SeatPoolFact> pools_;
     metrics::Counters counters_;
     session::Engine engine_;
     hub::Exchange exchange_;
     link::PeerLinks peers_;
+    Guard guard_;
+    Api api_;
     std::vector<std::uint64_t> readable_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/header_field.h"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -19,6 +20,8 @@ struct HeadLimits {
     std::size_t size_max = 8 * 1024;     // whole head; beyond it 431
     std::size_t fields_max = 64;         // 431
     std::size_t target_size_max = 2048;  // 414
+    // Of a request's body; beyond it 413. 0: a request has none, and who sends one gets 400.
+    std::size_t body_size_max = 0;
 };
 
 struct NeedMore {
@@ -28,7 +31,7 @@ struct NeedMore {
 };
 
 struct Refused {
-    int status;  // 400, 414, 431, 505
+    int status;  // 400, 411, 413, 414, 431, 505
     std::string_view
         reason;  // metric label: malformed, header_size, header_count, uri, http_version, body
     std::string message;  // one sentence
@@ -38,6 +41,7 @@ struct Refused {
 struct RequestHead {
     std::size_t size =
         0;  // of the head with its empty line; what follows belongs to the next protocol
+    std::size_t body_size = 0;  // as declared; never beyond HeadLimits::body_size_max
     std::string_view method;
     std::string_view target;
     std::vector<HeaderField> fields;
@@ -64,6 +68,9 @@ inline constexpr std::string_view plain_text = "text/plain; charset=utf-8";
                                         std::string_view body,
                                         std::string_view extra = {},
                                         std::string_view content_type = plain_text);
+
+// What percent-encoded text means; nothing when the encoding is broken. '+' stays '+'.
+[[nodiscard]] std::optional<std::string> percent_decoded(std::string_view text);
 
 // The value of `name` in the query of `target`, percent-decoded ('+' stays '+'); the first one
 // wins. False `ok` when the encoding is broken.

@@ -54,11 +54,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const http::HeadLimits limits{.size_max = 512, .fields_max = 8, .target_size_max = 32};
     compare(http::parse_request_head, input, step, limits);
     compare(http::parse_response_head, input, step, limits);
+    http::HeadLimits with_body = limits;
+    with_body.body_size_max = 100;
+    compare(http::parse_request_head, input, step, with_body);
+    const auto with = http::parse_request_head(input, with_body);
+    if (const auto* head = std::get_if<http::RequestHead>(&with)) {
+        WSPOOL_ASSERT(head->body_size <= with_body.body_size_max);
+        WSPOOL_ASSERT(head->body_size == 0 || head->method != "GET");
+    }
     const auto outcome = http::parse_request_head(input, limits);
     if (const auto* head = std::get_if<http::RequestHead>(&outcome)) {
         (void)http::query_value(head->target, "id");
         WSPOOL_ASSERT(head->target.starts_with('/'));
         WSPOOL_ASSERT(!head->field("Host").empty());
+        WSPOOL_ASSERT(head->body_size == 0);
     }
     return 0;
 }

@@ -313,6 +313,7 @@ const std::vector<Attack>& attacks() {
         {"empty length", with_line("Content-Length:"), "400 body"},
         {"two digits of zero", with_line("Content-Length: 00"), "400 body"},
         {"length of zero is no body", with_line("Content-Length: 0"), "ok"},
+        {"length of a post", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "400 body"},
         {"Connection that is no list", with_line("Connection: \"close"), "400 malformed"},
     };
     return table;
@@ -356,6 +357,53 @@ TEST(RequestHead, judges_every_byte_at_every_place_of_a_value_and_a_name) {
         const std::string start =
             request_reason(with_start(std::string("GET /a") + c + " HTTP/1.1"));
         EXPECT_EQ(start, is_target_char ? "ok" : "400 malformed") << value;
+    }
+}
+
+// What a head says of its body, where bodies of up to 10 bytes are taken.
+std::string body_verdict(std::string_view method, std::string_view lines) {
+    const std::string text =
+        std::string(method) + " / HTTP/1.1\r\nHost: a\r\n" + std::string(lines) + "\r\n";
+    const HeadLimits limits{.body_size_max = 10};
+    const ExactBytes bytes(text);
+    const auto outcome = parse_request_head(bytes.view(), limits);
+    if (const auto* refused = std::get_if<Refused>(&outcome)) {
+        return std::to_string(refused->status) + ' ' + std::string(refused->reason);
+    }
+    const auto* head = std::get_if<RequestHead>(&outcome);
+    return head == nullptr ? "more" : std::to_string(head->body_size);
+}
+
+TEST(RequestHead, says_how_long_its_body_is_where_one_is_taken) {
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 10\r\n"), "10");
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 0\r\n"), "0");
+    EXPECT_EQ(body_verdict("POST", ""), "0");
+    EXPECT_EQ(body_verdict("DELETE", "content-length: 1\r\n"), "1");
+}
+
+TEST(RequestHead, refuses_a_body_that_is_too_large_or_of_unknown_length) {
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 11\r\n"), "413 body");
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 999999999999999999\r\n"), "413 body");
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 99999999999999999999\r\n"), "400 body");
+    EXPECT_EQ(body_verdict("POST", "Transfer-Encoding: chunked\r\n"), "411 body");
+    EXPECT_EQ(body_verdict("POST", "Transfer-Encoding: identity\r\n"), "411 body");
+}
+
+TEST(RequestHead, refuses_a_length_that_two_readers_may_read_differently) {
+    for (const char* length : {"+5", "-5", "5,5", "0x5", "05", "", "5 5", "5;", "\x01"}) {
+        const std::string line = std::string("Content-Length: ") + length + "\r\n";
+        EXPECT_EQ(body_verdict("POST", line).substr(0, 3), "400") << length;
+    }
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 5\r\nContent-Length: 5\r\n"), "400 body");
+    EXPECT_EQ(body_verdict("POST", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+              "400 body");
+}
+
+TEST(RequestHead, refuses_a_body_of_a_request_that_only_asks) {
+    for (const char* method : {"GET", "HEAD"}) {
+        EXPECT_EQ(body_verdict(method, "Content-Length: 5\r\n"), "400 body");
+        EXPECT_EQ(body_verdict(method, "Transfer-Encoding: chunked\r\n"), "400 body");
+        EXPECT_EQ(body_verdict(method, "Content-Length: 0\r\n"), "0");
     }
 }
 

@@ -7,7 +7,6 @@
 #include <string_view>
 
 namespace wspool::http {
-namespace {
 
 // '+' stays '+': it is a space only in forms, and ids may contain it.
 std::optional<std::string> percent_decoded(std::string_view text) {
@@ -27,8 +26,6 @@ std::optional<std::string> percent_decoded(std::string_view text) {
     }
     return decoded;
 }
-
-}  // namespace
 
 std::string_view path_of(std::string_view target) {
     return target.substr(0, target.find('?'));

@@ -43,6 +43,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace wspool::hub {
 
@@ -157,6 +158,15 @@ struct ExchangeFigures {
     std::uint64_t resent_total = 0;       // publishes sent again to a new home
 };
 
+// A group as this process sees it.
+struct GroupFacts {
+    std::string_view name{};
+    std::size_t members = 0;  // here
+    bool is_home = false;     // else what follows is the home's to say
+    Position position{};
+    std::size_t history = 0;  // messages
+};
+
 class Exchange {
   public:
     Exchange(const ExchangeOptions& options, Entropy& entropy);
@@ -165,6 +175,10 @@ class Exchange {
     // What is kept with each group for the caller: made once when the group is.
     using MakePrefix = void (*)(ByteBuffer& out, std::string_view group);
     void set_prefix(MakePrefix make_prefix);
+    // The bounds of `options` from here on: groups of a member, and what is kept. Histories are cut
+    // to them at once. The rules must be those that there are, apart from their bounds; a window
+    // grows where it was smaller. The rest of `options` stays as it was.
+    void set_bounds(const ExchangeOptions& options, Instant now);
 
     // ---- peers
     // A link to `peer` exists. A fresh process is first told everybody alive, then become_home().
@@ -177,8 +191,8 @@ class Exchange {
     // ended (R24); with no peers at once.
     void become_home(Instant now);
     [[nodiscard]] bool is_open() const;  // is home, and serves
-    // One whole record, header included, An error is a
-    // sentence: the record is nonsense; end the link (and say so by on_peer_ended()).
+    // One whole record, header included. An error is a sentence: the record is nonsense, and this
+    // process and the peer cannot go on with each other.
     [[nodiscard]] Result<void> on_record(wire::Incarnation peer, ByteView record, Instant now);
     // Encoded records for `peer`, to be taken (and cleared) once a turn; null: no such peer.
     [[nodiscard]] ByteBuffer* outgoing(wire::Incarnation peer);
@@ -219,6 +233,24 @@ class Exchange {
     [[nodiscard]] std::uint16_t home_of(wire::Space space, std::string_view name) const;
     [[nodiscard]] ExchangeFigures figures() const;
     [[nodiscard]] std::size_t group_count() const;  // with members here; O(1)
+
+    // ---- for people who ask (exchange_report.cpp)
+    // Nothing when it is not known here.
+    [[nodiscard]] std::optional<GroupFacts> group(std::string_view name) const;
+    // The next group that is homed here and is more than a number, from `index` on, which is moved
+    // behind it; looks at no more than `looks` names, and takes away those it has looked at.
+    [[nodiscard]] std::optional<GroupFacts> next_group(std::uint32_t& index,
+                                                       std::size_t& looks) const;
+    // False when no name has this index or a higher one.
+    [[nodiscard]] bool has_names_from(std::uint32_t index) const;
+    [[nodiscard]] std::size_t group_count_of(std::uint32_t session) const;
+    // The groups of a session, at most `max` of them.
+    void list_groups_of(std::uint32_t session,
+                        std::size_t max,
+                        std::vector<std::string_view>& groups) const;
+    // The sessions here that hold the id.
+    void list_holders_of(std::string_view id, std::vector<std::uint32_t>& holders) const;
+
     void check_invariants() const;
     // Nothing is under way: no window used, no log, nothing waits (I6). For tests.
     [[nodiscard]] bool is_at_rest() const;

@@ -177,8 +177,8 @@ void Exchange::State::update_stable(Instant now) {
             }
         }
     }
-    // What somebody has processed may lie below an entry of the merge that it was not sent, having
-    // it under an old number: S does not stop in between.
+    // R29: what somebody has processed may lie below an entry of the merge that it was not sent,
+    // having it under an old number. S does not stop in between.
     stable = std::max(stable, home.opening);
     if (stable <= home.stable) return;
     home.stable = stable;

@@ -34,7 +34,7 @@ struct Exchange::State::Merge {
 namespace {
 
 [[nodiscard]] tl::unexpected<Error> nonsense(const char* what) {
-    return fail(std::string("A peer announced ") + what + "; the link is ended.");
+    return fail(std::string("A peer announced ") + what + ".");
 }
 
 template <class Visit>
@@ -144,8 +144,8 @@ void Exchange::State::open(Instant now) {
     home.opening = home.s;
     send_opened(merge);
     send_missing(merge);
-    // R29, and what was sent with it: the entries have new numbers here and old ones in the logs
-    // of those who had them, so no S may pass either before everybody has everything.
+    // R29: the entries have new numbers here and old ones in the logs of those who had them, so no
+    // S may pass either before everybody has everything.
     for (const auto& peer : peers) {
         if (peer->incarnation == 0 || !peer->has_announced) continue;
         peer->opening = peer->sent;

@@ -67,7 +67,7 @@ struct ExchangeOptions {
     std::size_t parked_bytes_max = 64 * 1024 * 1024;
     // Room granted to answers of joins with `since`, for each link (R60). At the bound joins wait.
     std::size_t replay_bytes = 4 * 1024 * 1024;
-    // A longer record is nonsense: its link is ended.
+    // A longer record is nonsense.
     std::size_t record_size_max = 64 * 1024 * 1024;
 
     Duration home_wait = std::chrono::seconds(10);       // then a publish is `unavailable` (R33)

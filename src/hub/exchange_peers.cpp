@@ -9,8 +9,7 @@ namespace wspool::hub {
 namespace {
 
 [[nodiscard]] tl::unexpected<Error> no_record(const char* type) {
-    return fail(std::string("A peer sent a record that is no proper ") + type +
-                "; the link is ended.");
+    return fail(std::string("A peer sent a record that is no proper ") + type + ".");
 }
 
 [[nodiscard]] bool is_for_home(wire::RecordType type) {

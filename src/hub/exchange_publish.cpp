@@ -54,13 +54,13 @@ PublishAnswer Exchange::State::publish(const PublishRequest& request,
     if (serves(index)) return publish_here(request, kind, hash, now);
 
     Upstream& upstream = upstreams[index];
-    const std::size_t charge =
-        charge_of(request.name, sender_id_of(request.sender), request.payload.size());
+    const std::string_view sender_id = sender_id_of(request.sender);
+    const std::size_t charge = charge_of(request.name, sender_id, request.payload.size());
     if (charge > options.window_bytes) return {Outcome::refused, wire::Refusal::too_big, {}, {}};
     if (!upstream.parked.empty() || !has_window(upstream, charge)) {
         return park(upstream, request, kind, now);
     }
-    take(upstream, request, kind, now);
+    take(upstream, request, sender_id, kind, now);
     return {Outcome::pending, {}, {}, {}};
 }
 
@@ -126,8 +126,13 @@ PublishAnswer Exchange::State::park(Upstream& upstream,
         ++totals.unavailable_total;
         return {PublishAnswer::Outcome::refused, wire::Refusal::unavailable, {}, {}};
     }
-    Parked parked{
-        std::string(request.name), std::string(request.tag), {}, request.sender, kind, now};
+    Parked parked{.name = std::string(request.name),
+                  .tag = std::string(request.tag),
+                  .payload = {},
+                  .sender = request.sender,
+                  .sender_id = std::string(sender_id_of(request.sender)),
+                  .kind = kind,
+                  .at = now};
     parked.payload.append(request.payload);
     upstream.parked_bytes += parked.payload.size();
     upstream.parked.push_back(std::move(parked));
@@ -137,9 +142,9 @@ PublishAnswer Exchange::State::park(Upstream& upstream,
 // Gives the publish window and a number, and sends it if there is a home.
 void Exchange::State::take(Upstream& upstream,
                            const PublishRequest& request,
+                           std::string_view sender_id,
                            wire::Kind kind,
                            Instant asked) {
-    const std::string_view sender_id = sender_id_of(request.sender);
     const std::size_t charge = charge_of(request.name, sender_id, request.payload.size());
     record.clear();
     wire::encode(record,
@@ -164,8 +169,7 @@ void Exchange::State::take(Upstream& upstream,
 void Exchange::State::serve_parked(Upstream& upstream, Instant now) {
     while (!upstream.parked.empty()) {
         Parked& front = upstream.parked.front();
-        const std::size_t charge =
-            charge_of(front.name, sender_id_of(front.sender), front.payload.size());
+        const std::size_t charge = charge_of(front.name, front.sender_id, front.payload.size());
         if (!has_window(upstream, charge)) return;
         Parked parked = std::move(front);
         upstream.parked.pop_front();
@@ -179,6 +183,7 @@ void Exchange::State::serve_one_parked(Upstream& upstream, const Parked& parked,
     if (!serves(index_of(upstream))) {
         take(upstream,
              {parked.name, parked.payload.view(), parked.sender, parked.tag},
+             parked.sender_id,
              parked.kind,
              parked.at);
         return;
@@ -189,7 +194,7 @@ void Exchange::State::serve_one_parked(Upstream& upstream, const Parked& parked,
     }
     const Passing passing{.kind = parked.kind,
                           .name = parked.name,
-                          .sender_id = sender_id_of(parked.sender),
+                          .sender_id = parked.sender_id,
                           .payload = parked.payload.view(),
                           .session = number_of(parked.sender),
                           .origin = {options.incarnation, 0},

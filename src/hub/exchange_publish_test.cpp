@@ -1,6 +1,8 @@
 // R6 … R12, R33, R59 … R63: publish, windows, the stable mark.
 #include "hub/exchange_test_bed.h"
 
+#include <optional>
+
 namespace wspool::hub {
 namespace {
 
@@ -61,6 +63,45 @@ TEST(ExchangePublish, R6AHomesOwnPublishersWaitForSlowReceiversToo) {
     bed.pump();
     EXPECT_EQ(bed.said(0), (Said{"published 1 b@2", "resume 1"}));
     bed.expect_rest();
+}
+
+// The sender of the message, of which a record lies on the link from 0 to 1.
+std::optional<std::string> sender_on_link(Bed& bed, std::string_view payload) {
+    for (const std::string& record : bed.links[{0, 1}]) {
+        wire::Publish publish;
+        wire::Deliver deliver;
+        if (wire::decode(as_bytes(record), publish) && as_text(publish.payload) == payload) {
+            return std::string(publish.sender_id);
+        }
+        if (wire::decode(as_bytes(record), deliver) && as_text(deliver.entry.payload) == payload) {
+            return std::string(deliver.entry.sender_id);
+        }
+    }
+    return std::nullopt;
+}
+
+TEST(ExchangePublish, WhatWaitedForWindowNamesItsSenderThoughThatIsGone) {
+    for (const std::size_t home : {0u, 1u}) {
+        ExchangeOptions options;
+        options.window_records = 1;
+        Bed bed(2, options);
+        const std::string id = bed.homed_at(home, "id");
+        (void)bed.enroll(1, 9, id);
+        (void)bed.enroll(0, 1, "ann");
+        bed.pump();
+        (void)bed.direct(0, 1, id, "a");
+        EXPECT_EQ(bed.direct(0, 1, id, "b"), Outcome::paused);
+        bed.remove(0, 1);
+        std::optional<std::string> sender;
+        for (int i = 0; i < 10 && !sender; ++i) {
+            bed.turn(0);
+            sender = sender_on_link(bed, "b");
+            (void)bed.read(0, 1);
+            bed.turn(1);
+            (void)bed.read(1, 0);
+        }
+        EXPECT_EQ(sender, "ann") << "home " << home;
+    }
 }
 
 TEST(ExchangePublish, ParkedPublishesAreBounded) {

@@ -48,6 +48,7 @@ struct Parked {
     std::string tag{};
     ByteBuffer payload{};
     Session sender{};
+    std::string sender_id{};  // the sender may be gone when there is window
     wire::Kind kind{};
     Instant at{};
 };

@@ -51,6 +51,7 @@ struct Exchange::State {
     void drop_front(Name& name);
     void touch_history(std::uint32_t index, Instant now);
     void bound_history();
+    void set_bounds(const ExchangeOptions& wanted, Instant now);  // in exchange_bounds.cpp
     [[nodiscard]] const HistoryRule* rule_of(const Name& name) const;
     [[nodiscard]] bool keeps(const Name& name) const;  // a history
     void expire_history(Instant now);
@@ -86,7 +87,11 @@ struct Exchange::State {
                                      const PublishRequest& request,
                                      wire::Kind kind,
                                      Instant now);
-    void take(Upstream& upstream, const PublishRequest& request, wire::Kind kind, Instant asked);
+    void take(Upstream& upstream,
+              const PublishRequest& request,
+              std::string_view sender_id,
+              wire::Kind kind,
+              Instant asked);
     void serve_parked(Upstream& upstream, Instant now);
     void serve_one_parked(Upstream& upstream, const Parked& parked, Instant now);
     [[nodiscard]] Unfinished* unfinished_at(Upstream& upstream, std::uint64_t sequence);

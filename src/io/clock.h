@@ -1,4 +1,4 @@
-// The one place that reads the monotonic clock. Everything else is given the time.
+// The one place that reads clocks. Everything else is given the time.
 #pragma once
 
 #include "base/time.h"
@@ -6,5 +6,6 @@
 namespace wspool::io {
 
 [[nodiscard]] Instant read_clock();
+[[nodiscard]] WallTime read_wall_clock();
 
 }  // namespace wspool::io

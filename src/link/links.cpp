@@ -146,9 +146,9 @@ void Links::send(Peer peer, ByteBuffer& records) {
     link->queue.push(records);
     figures_.queued_peak = std::max<std::uint64_t>(figures_.queued_peak, link->queue.size());
     if (link->queue.size() > options_.queue_size_max) {
-        break_link(*link,
-                   "the peer does not take what is sent: " + std::to_string(link->queue.size()) +
-                       " bytes are waiting");
+        cut(*link,
+            "the peer does not take what is sent: " + std::to_string(link->queue.size()) +
+                " bytes are waiting");
     }
 }
 
@@ -249,7 +249,7 @@ bool Links::next(Event& event) {
     }
     if (ended_.empty()) return false;
     told_ = std::move(ended_.front().reason);
-    event = Event{EventKind::ended, ended_.front().peer, {}, -1, told_};
+    event = Event{EventKind::ended, ended_.front().peer, {}, -1, told_, ended_.front().is_cut};
     ended_.pop_front();
     return true;
 }
@@ -260,14 +260,14 @@ bool Links::next_record(Event& event) {
     switch (link.reader.next(input_, record)) {
         case ReadOutcome::record:
             ++figures_.records_in;
-            event = Event{EventKind::record, link.peer, record, -1, {}};
+            event = Event{EventKind::record, link.peer, record, -1, {}, false};
             return true;
         case ReadOutcome::more:
             reading_ = UINT32_MAX;
             input_ = {};
             return false;
         case ReadOutcome::broken:
-            break_link(link, link.reader.sentence());
+            cut(link, link.reader.sentence());
             return false;
     }
     WSPOOL_UNREACHABLE();
@@ -280,7 +280,7 @@ bool Links::next_descriptor(Event& event) {
     switch (may_receive ? link.channel->receive(message) : io::ChannelReceive::nothing) {
         case io::ChannelReceive::received:
             if (message.fd >= 0) ++figures_.descriptors_in;
-            event = Event{EventKind::descriptor, link.peer, message.message, message.fd, {}};
+            event = Event{EventKind::descriptor, link.peer, message.message, message.fd, {}, false};
             return true;
         case io::ChannelReceive::nothing:
             readable_.pop_back();
@@ -290,7 +290,7 @@ bool Links::next_descriptor(Event& event) {
             end_channel(link);
             return false;
         case io::ChannelReceive::broken:
-            break_link(link, "the peer sent descriptors in a way that is none of ours");
+            cut(link, "the peer sent descriptors in a way that is none of ours");
             return false;
     }
     WSPOOL_UNREACHABLE();
@@ -303,18 +303,22 @@ void Links::end_stream(Link& link, std::string reason) {
     link.reason = std::move(reason);
     loop_.close(link.stream);
     stop_writing(link);
-    if (link.has_channel_ended) break_link(link, std::move(link.reason));
+    if (link.has_channel_ended) finish(link, std::move(link.reason), false);
 }
 
 // Watched no more: an end is readable for ever.
 void Links::end_channel(Link& link) {
     link.has_channel_ended = true;
     loop_.close(link.watch);
-    if (link.has_stream_ended) break_link(link, std::move(link.reason));
+    if (link.has_stream_ended) finish(link, std::move(link.reason), false);
 }
 
-void Links::break_link(Link& link, std::string reason) {
-    ended_.push_back({link.peer, std::move(reason)});
+void Links::cut(Link& link, std::string reason) {
+    finish(link, std::move(reason), true);
+}
+
+void Links::finish(Link& link, std::string reason, bool is_cut) {
+    ended_.push_back({link.peer, std::move(reason), is_cut});
     ++figures_.links_ended;
     forget(link);
 }

@@ -19,7 +19,7 @@
 // Invariants: 1. nothing is sent on a link that is blocked or takes no more. 2. The figures count
 // exactly what the queues hold. 3. `ended` is a peer's last event, and comes once.
 // Ownership: owns both sockets of every link; descriptors that arrive are the owner's.
-// Limits: LinkOptions; who reaches one is ended with a sentence.
+// Limits: LinkOptions; who reaches one is cut off with a sentence.
 #pragma once
 
 #include "base/bytes.h"
@@ -63,6 +63,7 @@ struct Event {
     ByteView bytes;  // valid until the next next() or on_event()
     int fd = -1;
     std::string_view text;  // likewise
+    bool is_cut = false;    // ended by us, for what it did: the peer may live
 };
 
 // Since the start; `queued` and `links` as of now.
@@ -126,12 +127,14 @@ class Links {
     [[nodiscard]] bool next_descriptor(Event& event);
     void end_stream(Link& link, std::string reason);
     void end_channel(Link& link);
-    void break_link(Link& link, std::string reason);
+    void cut(Link& link, std::string reason);
+    void finish(Link& link, std::string reason, bool is_cut);
     void forget(Link& link);
 
     struct Ended {
         Peer peer;
         std::string reason;
+        bool is_cut;
     };
 
     io::Loop& loop_;

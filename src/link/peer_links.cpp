@@ -1,5 +1,6 @@
 #include "link/peer_links.h"
 
+#include "base/assert.h"
 #include "wire/records.h"
 
 #include <algorithm>
@@ -15,10 +16,20 @@ namespace {
 
 }  // namespace
 
+// A process without all its links cannot keep the protocol, and two that do not understand each
+// other are of one binary: one of them is broken. The master replaces this one, which is then
+// linked to all anew (docs/decisions/0018).
+void PeerLinks::give_up(wire::Incarnation peer, std::string_view why) {
+    const std::string sentence = "the link to incarnation " + std::to_string(peer) +
+                                 " is lost, and not by its end: " + std::string(why);
+    assertion_failed(sentence.c_str(), __FILE__, __LINE__);
+}
+
 void PeerLinks::add(const PeerLink& peer, Instant now) {
     exchange_.add_peer(peer.incarnation, peer.index, peer.is_home, now);
     peers_.push_back(peer.incarnation);
-    if (!links_.add(peer.incarnation, peer.stream, peer.channel)) end(peer.incarnation, now);
+    const Result<void> added = links_.add(peer.incarnation, peer.stream, peer.channel);
+    if (!added) give_up(peer.incarnation, added.error().message);
 }
 
 void PeerLinks::end(wire::Incarnation peer, Instant now) {
@@ -42,18 +53,20 @@ bool PeerLinks::next(Instant now) {
     own_ = {};
     if (!links_.next(event)) return false;
     switch (event.kind) {
-        case EventKind::record:
+        case EventKind::record: {
             if (is_owners(event.bytes)) {
                 own_ = {event.peer, event.bytes};
                 break;
             }
-            // Nonsense from a process of our own: whatever it is, it is no peer any more.
-            if (!exchange_.on_record(event.peer, event.bytes, now)) end(event.peer, now);
+            const Result<void> taken = exchange_.on_record(event.peer, event.bytes, now);
+            if (!taken) give_up(event.peer, taken.error().message);
             break;
+        }
         case EventKind::descriptor:
             if (event.fd >= 0) loop_.discard(event.fd);
             break;
         case EventKind::ended:
+            if (event.is_cut) give_up(event.peer, event.text);
             end(event.peer, now);
             break;
     }

@@ -8,7 +8,8 @@
 //   while (peers.next(now)) take
 //   for each foreign event { peers.on_event(…); while (peers.next(now)) take }
 //
-// Invariant: a peer has a link exactly as long as the exchange knows it.
+// Invariant: a peer has a link exactly as long as the exchange knows it. Where a link cannot be
+// made, or is lost and its peer lives (nonsense, or a bound of Links), this process aborts.
 // Ownership: owns the links; the exchange is the owner's.
 #pragma once
 
@@ -44,15 +45,18 @@ class PeerLinks {
     // closed: nobody passes any yet (R44).
     [[nodiscard]] bool next(Instant now);
     // After next(), until it is called again: a record that is not the exchange's but the owner's
-    // (wire::is_owners()). peer 0: it was none. What is nonsense ends the link: end().
+    // (wire::is_owners()). peer 0: it was none. Who finds nonsense there gives
+    // up on the peer, as is done here.
     struct OwnRecord {
         wire::Incarnation peer = 0;
         ByteView bytes{};
     };
     [[nodiscard]] const OwnRecord& own() const { return own_; }
-    void end(wire::Incarnation peer, Instant now);
+    [[noreturn]] static void give_up(wire::Incarnation peer, std::string_view why);
 
   private:
+    void end(wire::Incarnation peer, Instant now);
+
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;

@@ -37,6 +37,9 @@ MasterSays ChildLink::next(Peer& peer) {
                 return MasterSays::shut_down;
             case LinkMessageKind::stop:
                 return MasterSays::stop;
+            case LinkMessageKind::reload:
+                config_ = std::move(descriptor);
+                return MasterSays::reload;
             case LinkMessageKind::ready:
             case LinkMessageKind::drained:
                 break;  // ours to say

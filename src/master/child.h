@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace wspool::master {
@@ -47,6 +48,7 @@ enum class MasterSays : std::uint8_t {
     drain,      // refuse newcomers, close the clients spread over time, then say drained
     shut_down,  // close the rest at once, then say drained
     stop,       // end
+    reload,     // the configuration changed: take_config() is the text of its file
     lost,       // the master has ended, or the link is broken: drain, then end
 };
 
@@ -57,6 +59,8 @@ class ChildLink {
     // To be watched; after `lost` no longer.
     [[nodiscard]] int fd() const { return channel_.fd(); }
     [[nodiscard]] MasterSays next(Peer& peer);
+    // What came with the last `reload`: a file in memory; none, when no descriptor was left for it.
+    [[nodiscard]] io::Descriptor take_config() { return std::exchange(config_, {}); }
 
     void say_ready();
     void say_drained();
@@ -68,6 +72,7 @@ class ChildLink {
 
     io::SocketChannel channel_;
     Peer half_peer_;  // its stream has come, its channel has not
+    io::Descriptor config_;
     bool is_lost_ = false;
     std::vector<std::uint32_t> unsent_;
 };

@@ -56,6 +56,18 @@ TEST(ChildLinkTest, HearsWhatTheMasterSaysInOrder) {
     EXPECT_EQ(bed.next(), MasterSays::nothing);
 }
 
+TEST(ChildLinkTest, AReloadBringsAFileAndOneOnly) {
+    Bed bed;
+    const io::Descriptor sent = open_something();
+    bed.say(LinkMessageKind::reload, sent.get());
+    bed.say(LinkMessageKind::reload);
+    ASSERT_EQ(bed.next(), MasterSays::reload);
+    EXPECT_GE(bed.child->take_config().get(), 0);
+    EXPECT_LT(bed.child->take_config().get(), 0);
+    ASSERT_EQ(bed.next(), MasterSays::reload);
+    EXPECT_LT(bed.child->take_config().get(), 0);
+}
+
 TEST(ChildLinkTest, SaysThatItIsReadyAndThatItHasDrained) {
     Bed bed;
     bed.child->say_ready();

@@ -12,12 +12,14 @@
 namespace wspool::master {
 
 enum class LinkMessageKind : std::uint32_t {
-    // ---- from the master; the first two carry a descriptor each, and come in this order
+    // ---- from the master; the first two carry a descriptor each, and come in this order, and so
+    // does `reload`
     peer_stream = 1,
     peer_channel,
     drain,
     shut_down,
     stop,
+    reload,
     // ---- from the child
     ready,
     drained,

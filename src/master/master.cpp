@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include "io/listener.h"
+#include "io/memory_file.h"
 #include "io/process.h"
 
 #include <algorithm>
@@ -199,7 +200,7 @@ void Master::act(const Action& action) {
         case ActionKind::start_failed:
         case ActionKind::draining:
         case ActionKind::shutting_down:
-        case ActionKind::cannot_reload:
+        case ActionKind::reload:
         case ActionKind::cannot_upgrade:
         case ActionKind::finished:
             told_.push_back(action);
@@ -333,11 +334,23 @@ void Master::enlist(std::size_t place, std::uint64_t pid, Birth birth) {
     supervisor_.on_started(place, pid, now());
 }
 
-void Master::tell(std::size_t place, LinkMessageKind kind) {
+// Each child gets a file of its own: what waits for one that does not read is then its alone.
+Result<void> Master::reload(std::string_view config, Duration stall, Duration health_interval) {
+    for (std::size_t place = 0; place < processes_.size(); ++place) {
+        if (!processes_[place].line) continue;
+        auto file = io::make_memory_file(config);
+        if (!file) return tl::unexpected(file.error());
+        tell(place, LinkMessageKind::reload, std::move(*file));
+    }
+    supervisor_.set_health(stall, health_interval, now());
+    return {};
+}
+
+void Master::tell(std::size_t place, LinkMessageKind kind, io::Descriptor descriptor) {
     if (!processes_[place].line) return;
     LinkMessage message;
     message.kind = kind;
-    processes_[place].outgoing.push_back({message, {}});
+    processes_[place].outgoing.push_back({message, std::move(descriptor)});
     flush(place);
 }
 

@@ -12,7 +12,8 @@
 // other descriptor of the master.
 // Ownership: owns listeners and lines. A link's ends are its own until they are passed on.
 // Limits: what waits for a child that does not read is one message and two descriptors per process
-// started meanwhile; a child that does not read for health.stall is killed.
+// started meanwhile, and one of each per reload; a child that does not read for health.stall is
+// killed.
 #pragma once
 
 #include "base/hash.h"
@@ -32,6 +33,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace wspool::master {
@@ -69,6 +71,12 @@ class Master {
     // Waits for what comes next and does what has to be done. Returns what is to be told, in order;
     // the last of all is `finished`.
     [[nodiscard]] std::span<const Action> turn();
+
+    // Gives every child the text of the configuration's file, and takes the times of its own. For
+    // `reload`; children that are born later have what their programs find.
+    [[nodiscard]] Result<void> reload(std::string_view config,
+                                      Duration stall,
+                                      Duration health_interval);
 
   private:
     struct Outgoing {
@@ -109,7 +117,7 @@ class Master {
     [[noreturn]] void run_child(std::size_t place, std::uint64_t incarnation, Birth birth);
     [[nodiscard]] Peer describe(std::size_t place, std::uint64_t incarnation) const;
     void enlist(std::size_t place, std::uint64_t pid, Birth birth);
-    void tell(std::size_t place, LinkMessageKind kind);
+    void tell(std::size_t place, LinkMessageKind kind, io::Descriptor descriptor = {});
     void flush(std::size_t place);
     void publish_lives();
 

@@ -206,6 +206,17 @@ void Supervisor::on_time(Instant now) {
     if (phase_ != Phase::finished) act(ActionKind::check_health);
 }
 
+void Supervisor::set_health(Duration stall, Duration health_interval, Instant now) {
+    if (health_interval != options_.health_interval) {
+        health_due_ = health_interval > Duration::zero() ? now + health_interval : never;
+    }
+    if (stall != options_.stall) {
+        for (Process& process : places_) process.silent_since = now;
+    }
+    options_.stall = stall;
+    options_.health_interval = health_interval;
+}
+
 Instant Supervisor::next_deadline() const {
     if (!actions_.empty()) return looked_at_;
     if (phase_ == Phase::finished) return never;
@@ -218,7 +229,11 @@ Instant Supervisor::next_deadline() const {
 // the end
 
 void Supervisor::on_order(Order order, Instant now) {
-    if (order == Order::reload) return act(ActionKind::cannot_reload);
+    if (order == Order::reload) {
+        // Who is stopping has no use for it.
+        if (phase_ < Phase::stopping) act(ActionKind::reload);
+        return;
+    }
     if (order == Order::upgrade) return act(ActionKind::cannot_upgrade);
     if (phase_ < Phase::draining) return begin_drain();
     if (phase_ != Phase::draining || is_shut_down_) return;

@@ -51,7 +51,7 @@ enum class ActionKind : std::uint8_t {
     start_failed,    // one died before all were ready: all are stopped
     draining,        // the first signal
     shutting_down,   // the second
-    cannot_reload,   // SIGHUP
+    reload,          // SIGHUP: read the configuration again
     cannot_upgrade,  // SIGUSR2
     finished,        // last; `exit_status`
 };
@@ -84,6 +84,8 @@ class Supervisor {
     void on_heartbeat(std::size_t place, Instant beat, Instant now);
     void on_order(Order order, Instant now);
     void on_time(Instant now);
+    // From here on; nobody is late for what was asked of it before.
+    void set_health(Duration stall, Duration health_interval, Instant now);
 
     [[nodiscard]] bool next_action(Action& action);
     [[nodiscard]] Instant next_deadline() const;
@@ -118,7 +120,7 @@ class Supervisor {
     void look_whether_finished();
     void act(ActionKind kind, std::size_t place = 0, Duration duration = {});
 
-    const SupervisorOptions options_;
+    SupervisorOptions options_;
     std::vector<Process> places_;
     std::deque<Action> actions_;
     Phase phase_ = Phase::starting;

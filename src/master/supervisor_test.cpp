@@ -368,11 +368,46 @@ TEST(SupervisorTest, ASignalDuringTheStartEndsItInOrder) {
 TEST(SupervisorTest, WhatCannotBeDoneYetIsTold) {
     Bed bed(1);
     bed.make_ready();
-    bed.order(Order::reload);
     bed.order(Order::upgrade);
-    EXPECT_EQ(bed.count(ActionKind::cannot_reload), 1u);
     EXPECT_EQ(bed.count(ActionKind::cannot_upgrade), 1u);
     EXPECT_FALSE(bed.supervisor.is_draining());
+}
+
+TEST(SupervisorTest, AReloadIsToldUntilAllAreStopped) {
+    Bed bed(1);
+    bed.order(Order::reload);
+    bed.make_ready();
+    bed.order(Order::reload);
+    bed.order(Order::end);
+    bed.order(Order::reload);
+    EXPECT_EQ(bed.count(ActionKind::reload), 3u);
+    bed.drained(0);
+    bed.order(Order::reload);
+    EXPECT_EQ(bed.count(ActionKind::reload), 3u);
+}
+
+TEST(SupervisorTest, NobodyIsLateForAStallThatWasNotYetAskedFor) {
+    Bed bed(1);
+    bed.make_ready();
+    bed.pass(seconds(2), {0});
+    bed.supervisor.set_health(milliseconds(500), Duration::zero(), bed.now);
+    bed.pass(milliseconds(400), {0});
+    EXPECT_TRUE(bed.killed.empty());
+    bed.pass(milliseconds(400), {0});
+    EXPECT_TRUE(bed.killed.contains(0));
+}
+
+TEST(SupervisorTest, AHealthIntervalCountsFromWhenItWasSet) {
+    Bed bed(1);
+    bed.make_ready();
+    bed.pass(seconds(20));
+    EXPECT_EQ(bed.count(ActionKind::check_health), 0u);
+    bed.supervisor.set_health(seconds(3), seconds(5), bed.now);
+    bed.pass(seconds(11));
+    EXPECT_EQ(bed.count(ActionKind::check_health), 2u);
+    bed.supervisor.set_health(seconds(3), Duration::zero(), bed.now);
+    bed.pass(seconds(20));
+    EXPECT_EQ(bed.count(ActionKind::check_health), 2u);
 }
 
 // Whatever happens in whatever order, then an order to end, and nothing more goes wrong: it ends.

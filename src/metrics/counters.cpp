@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(CloseReason::cou
         "bad_close_frame",  "bad_utf8",           "bad_deflate",      "too_big",
         "inflated_too_big", "too_many_fragments", "bad_messages",     "control_rate",
         "partial_timeout",  "pong_timeout",       "write_timeout",    "slow_consumer",
-        "replaced",         "preempted",          "capacity",         "drained",
-        "shutdown",         "worker_lost",
+        "replaced",         "preempted",          "capacity",         "disconnected",
+        "drained",          "shutdown",           "worker_lost",
 };
 static_assert(!close_names.back().empty());
 

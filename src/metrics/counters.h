@@ -45,6 +45,7 @@ enum class CloseReason : std::uint8_t {
     replaced,         // a newer connection of the same id: 4409
     preempted,        // its seat was taken for a higher priority: 1013
     capacity,         // waited for a seat in vain, or could not even wait: 1013
+    disconnected,     // by an operator, over the control API
     drained,          // 1012
     shutdown,         // 1001
     worker_lost,      // its worker died: counted by the master (metrics/page.h)

@@ -51,6 +51,11 @@ void Engine::State::change_phase(Session& session, Phase phase) {
         abandoned.push_back(id_of(session));
         has_chores = true;
     }
+    if (session.is_put_off) {
+        session.is_put_off = false;
+        abandoned.push_back(id_of(session));
+        has_chores = true;
+    }
     switch (phase) {
         case Phase::connecting:
         case Phase::request:

@@ -19,9 +19,17 @@ Engine::State::State(io::Loop& loop_in,
       wheel(NodeOf{&sessions}, tick_of(loop_in.now())),
       tick(tick_of(loop_in.now())),
       jitter(entropy_in.next_u64()) {
-    codec.limits = options.limits;
     codec.inflater = &inflater;
+    set_options(options_in);
+}
+
+void Engine::State::set_options(const EngineOptions& options_in) {
+    options = options_in;
     options.control_frames_burst = std::min(options.control_frames_burst, 255u);
+    codec.limits = options.limits;
+    for (std::uint32_t index = 0; index < pool.end(); ++index) {
+        if (sessions[index].phase != Phase::released) arm(sessions[index]);
+    }
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -165,6 +173,11 @@ bool Engine::State::on_other_event(const io::Event& io_event, Event& event) {
         return true;
     }
     if (io_event.kind == io::EventKind::accepted) {
+        if (options.sessions_max != 0 && pool.used() >= options.sessions_max) {
+            counters.add(metrics::RejectReason::capacity);
+            loop.close(io_event.stream, io::CloseMode::reset);
+            return false;
+        }
         make_session(io_event.stream, false, Phase::request);
     } else if (io_event.kind == io::EventKind::accept_refused) {
         counters.add(metrics::RejectReason::descriptors);
@@ -197,7 +210,10 @@ bool Engine::State::on_received(Session& session, MutableBytes bytes, Event& eve
         case Phase::lingering: {
             Extra& more = extra(session);
             more.discarded += bytes.size();
-            if (more.discarded > linger_discard_max) release(session, io::CloseMode::reset);
+            // Who is refused in the middle of its body is to read why.
+            if (more.discarded > linger_discard_max + options.head.body_size_max) {
+                release(session, io::CloseMode::reset);
+            }
             return false;
         }
         case Phase::released:
@@ -235,6 +251,10 @@ Engine::~Engine() = default;
 Engine::State::~State() {
     for (std::uint32_t index = 0; index < pool.end(); ++index) delete sessions[index].outbox;
     for (Block* block : turn_blocks) drop_reference(block);
+}
+
+void Engine::set_options(const EngineOptions& options) {
+    state_->set_options(options);
 }
 
 Instant Engine::now() const {
@@ -328,8 +348,14 @@ void Engine::refuse(SessionId id,
                     std::string_view body,
                     metrics::RejectReason reason,
                     std::string_view headers) {
-    if (Session* session = state_->find(id))
-        state_->refuse(*session, status, body, reason, headers);
+    Session* session = state_->find(id);
+    if (session == nullptr || session->phase != Phase::judging) return;
+    session->is_put_off = false;
+    state_->refuse(*session, status, body, reason, headers);
+}
+
+void Engine::put_off(SessionId id) {
+    if (Session* session = state_->find(id)) state_->put_off(*session);
 }
 
 void Engine::answer(SessionId id,
@@ -337,10 +363,11 @@ void Engine::answer(SessionId id,
                     std::string_view body,
                     std::string_view headers,
                     std::string_view content_type) {
-    if (Session* session = state_->find(id)) {
-        state_->finish_with_response(*session,
-                                     http::make_response(status, body, headers, content_type));
-    }
+    Session* session = state_->find(id);
+    if (session == nullptr || session->phase != Phase::judging) return;
+    session->is_put_off = false;
+    state_->finish_with_response(*session,
+                                 http::make_response(status, body, headers, content_type));
 }
 
 SendOutcome Engine::send(SessionId id, ws::Opcode opcode, ByteView payload) {
@@ -409,6 +436,12 @@ bool Engine::is_open(SessionId id) const {
 bool Engine::is_paused(SessionId id) const {
     const Session* session = state_->find(id);
     return session != nullptr && session->is_paused;
+}
+
+Duration Engine::open_for(SessionId id) const {
+    const Session* session = state_->find(id);
+    if (session == nullptr || session->phase != Phase::open) return Duration::zero();
+    return Duration(std::int64_t{state_->tick - session->phase_since} << 24);
 }
 
 bool Engine::was_heard_within(SessionId id, Duration time) const {

@@ -40,7 +40,8 @@ inline constexpr std::uint64_t foreign_owner = std::uint64_t{1} << 63;
 
 struct EngineOptions {
     ws::Limits limits;
-    http::HeadLimits head;
+    http::HeadLimits head;               // of the request's head, and of its body
+    std::size_t sessions_max = 0;        // server: who comes on top is closed at once; 0: no bound
     bool allow_deflate = true;           // server: accept permessage-deflate when offered
     std::size_t deflate_size_min = 256;  // messages below it go out uncompressed
     std::size_t outbox_size_max =
@@ -59,13 +60,15 @@ struct EngineOptions {
 
 enum class EventKind : std::uint8_t {
     opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now
-    plain,      // server: a request that is no upgrade: answer with refuse() (any status), now
+    plain,      // server: a request that is no upgrade, with its body as `payload`: answer() it or
+                // refuse() (any status), now, or put_off()
     opened,     // client: upgraded; `subprotocol`
     message,    // opcode text (valid UTF-8) or binary, `payload`
     closed,     // last event of a session that was opened (accept()ed); `reason`, `code`, `text`
     failed,     // client: the connect or the handshake failed; `text` is one sentence; last event
     pong,       // the peer answered ping()
-    abandoned,  // server: the client of a deferred opening is gone, or its time was up
+    abandoned,  // server: the client of a deferred opening or of a request put off is gone, or its
+                // time was up
     released,   // client: the stream of an opened session is gone; follows `closed`, last event
     readable,   // a watched descriptor; `tag` is the watch()'s
     stream,     // something befell a stream that is not the engine's; `stream` says what
@@ -128,6 +131,9 @@ class Engine {
     ~Engine();
 
     [[nodiscard]] Instant now() const;
+    // From here on, for all sessions: bounds and times are read where they are used, and every
+    // deadline is drawn anew. Streams that are accepted keep the send_buffer of their listener.
+    void set_options(const EngineOptions& options);
 
     // Listens; returns the address with the port taken. With `tls` (on a TlsLoop) for wss://.
     [[nodiscard]] Result<io::Address> listen(const io::Address& address,
@@ -170,6 +176,10 @@ class Engine {
     // Gives the connection away unanswered, and forgets it. Over TLS it cannot be: an error, and
     // the session still waits for its answer.
     [[nodiscard]] Result<Released> release(SessionId session);
+    // Puts the answer to a plain request off: answer() or refuse() follows in a later turn.
+    // `abandoned` says that neither is needed any more; after handshake_timeout the request is
+    // answered with 503.
+    void put_off(SessionId session);
     // For what is no refusal: 200 on /healthz. Closes after the answer.
     void answer(SessionId session,
                 int status,
@@ -208,6 +218,8 @@ class Engine {
     void hold(SessionId session);
     void resume(SessionId session);
     [[nodiscard]] bool is_paused(SessionId session) const;
+    // How long it has been open, to 17 ms; nothing for one that is not.
+    [[nodiscard]] Duration open_for(SessionId session) const;
     // Whether anything was received of it within `time`, to 17 ms.
     [[nodiscard]] bool was_heard_within(SessionId session, Duration time) const;
 

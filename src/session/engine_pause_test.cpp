@@ -200,6 +200,30 @@ TEST(EnginePause, APauseWhileTheRequestIsAnsweredHoldsBackWhatCameBehindIt) {
     EXPECT_EQ(world.messages, std::vector<std::string>{"early"});
 }
 
+TEST(EnginePause, WhatASessionSendsOnWhileNotReadIsHeldUpToOneReceive) {
+    World world;
+    std::string bytes;
+    std::size_t count = 0;
+    for (const std::string frame = text_frame(std::string(1000, 'x'));
+         bytes.size() + frame.size() <= io::receive_max;
+         ++count) {
+        bytes += frame;
+    }
+    world.on_message = [&] { world.pause(); };
+    const std::uint64_t before = world.counters.bytes_received;
+    for (int i = 0; i < 3; ++i) {
+        world.say(bytes);
+        world.turn();
+    }
+    ASSERT_TRUE(world.run_until([&] { return !world.messages.empty(); }));
+    world.run_for(milliseconds(20));
+    EXPECT_EQ(world.messages.size(), 1u);
+    EXPECT_LE(world.counters.bytes_received - before, io::receive_max);
+    world.on_message = {};
+    world.resume();
+    EXPECT_TRUE(world.run_until([&] { return world.messages.size() == 3 * count; }));
+}
+
 TEST(EnginePause, TheKeepaliveClockStandsStill) {
     EngineOptions options;
     options.ping_interval = milliseconds(100);

@@ -48,6 +48,7 @@ enum class Queue : std::uint8_t { none, replies, fanout };
 struct Extra {
     ByteBuffer head;          // bytes of an unfinished head
     std::size_t scanned = 0;  // of them, looked at already
+    std::size_t awaited = 0;  // of head and body together, once the head is whole
     ws::ClientHandshake handshake;
     std::unique_ptr<ws::Inflater> inflater;  // of a peer that keeps its compression context
     ByteBuffer pong;                         // the one pong that waits while blocked
@@ -91,6 +92,8 @@ struct Session {
     bool is_throttled : 1 = false;  // by its own outbox
     bool was_opened : 1 = false;    // client: its release is reported
     bool wants_pong : 1 = false;    // the caller asked for a sign of life
+    bool is_head : 1 = false;       // its request is HEAD: the answer has no body
+    bool is_put_off : 1 = false;    // its plain request is to be answered in a later turn
 };
 
 struct Engine::State {
@@ -103,6 +106,7 @@ struct Engine::State {
     ~State();
 
     // ---- engine.cpp: turn, events
+    void set_options(const EngineOptions& options_in);
     void wait(Instant deadline);
     bool next(Event& event);
     bool on_loop_event(const io::Event& io_event, Event& event);
@@ -112,6 +116,7 @@ struct Engine::State {
 
     // ---- opening.cpp: handshakes
     bool on_request_bytes(Session& session, MutableBytes bytes, Event& event);
+    void await_body(Session& session, MutableBytes bytes, const http::RequestHead& request);
     bool judge_request(Session& session, Event& event);
     bool on_response_bytes(Session& session, MutableBytes bytes, Event& event);
     bool on_connected(Session& session, Event& event);
@@ -121,6 +126,8 @@ struct Engine::State {
     Result<Released> give_away(Session& session);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
     void defer(Session& session, std::string_view subprotocol);
+    void put_off(Session& session);
+    void set_aside(Session& session);
     void prepare_connection(Session& session);
     void finish_with_response(Session& session, std::string_view response);
     void refuse(Session& session,

@@ -444,6 +444,25 @@ TEST_P(EngineTest, a_peer_that_answers_pings_stays) {
     EXPECT_TRUE(client_->is_open(session));
 }
 
+TEST_P(EngineTest, new_times_count_for_sessions_that_are_there) {
+    EngineOptions options;
+    options.ping_interval = Duration::zero();
+    start(options);
+    options.ping_interval = std::chrono::milliseconds(60);
+    options.pong_timeout = std::chrono::milliseconds(60);
+    options.close_timeout = std::chrono::milliseconds(60);
+    bool is_set = false;
+    const std::string answer = talk(upgrade_request, [&](const std::string& heard) {
+        if (!is_set && heard.find("\r\n\r\n") != std::string::npos) {
+            server_->set_options(options);
+            is_set = true;
+        }
+        return false;
+    });
+    EXPECT_TRUE(is_set);
+    EXPECT_EQ(server_closed_, std::vector{CloseReason::pong_timeout});
+}
+
 TEST_P(EngineTest, a_flood_of_pings_ends_with_1008) {
     start();
     std::string bytes(upgrade_request);

@@ -66,6 +66,8 @@ bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event
     std::size_t scanned = 0;
     if (held != nullptr) {
         held->append(bytes);
+        // A body that comes byte by byte costs no look at the head for each of them.
+        if (held->size() < session.extra->awaited) return false;
         head = held->bytes();
         scanned = session.extra->scanned;
     }
@@ -79,9 +81,28 @@ bool Engine::State::on_request_bytes(Session& session, MutableBytes bytes, Event
         refuse(session, refused->status, refused->message, reject_reason(refused->reason), {});
         return false;
     }
+    const auto& request = std::get<http::RequestHead>(parsed);
+    session.is_head = request.method == "HEAD";
+    if (head.size() < request.size + request.body_size) {
+        await_body(session, held == nullptr ? bytes : MutableBytes(), request);
+        return false;
+    }
     judged_bytes = head;
-    behind_head = head.subspan(std::get<http::RequestHead>(parsed).size);
+    behind_head = head.subspan(request.size);
     return judge_request(session, event);
+}
+
+// `bytes` are those that are not kept yet. Whoever waits for leave to send its body gets it: a
+// body that is not wanted was refused by its head.
+void Engine::State::await_body(Session& session,
+                               MutableBytes bytes,
+                               const http::RequestHead& request) {
+    if (equals_ignoring_case(request.field("Expect"), "100-continue")) {
+        push_raw(session, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    Extra& more = extra(session);
+    more.awaited = request.size + request.body_size;
+    more.head.append(bytes);
 }
 
 bool Engine::State::judge_request(Session& session, Event& event) {
@@ -101,6 +122,7 @@ bool Engine::State::judge_request(Session& session, Event& event) {
             return false;
         }
         event.kind = EventKind::plain;
+        event.payload = behind_head.first(request.body_size);
     } else {
         upgrade = std::move(*checked);
         event.kind = EventKind::opening;
@@ -119,12 +141,22 @@ void Engine::State::prepare_connection(Session& session) {
 
 // The views of the event point into the head until the next event: it is moved, not freed.
 void Engine::State::defer(Session& session, std::string_view subprotocol) {
-    WSPOOL_ASSERT(session.phase == Phase::judging && judged == id_of(session));
-    judged = SessionId{};
     prepare_connection(session);
     Extra& more = extra(session);
     more.unread.append(behind_head);
     more.response = ws::make_upgrade_response(upgrade, subprotocol);
+    set_aside(session);
+}
+
+void Engine::State::put_off(Session& session) {
+    session.is_put_off = true;
+    set_aside(session);
+}
+
+void Engine::State::set_aside(Session& session) {
+    WSPOOL_ASSERT(session.phase == Phase::judging && judged == id_of(session));
+    judged = SessionId{};
+    Extra& more = extra(session);
     more.paused_since = tick;
     judged_head = std::move(more.head);
     session.is_paused = true;
@@ -173,6 +205,7 @@ void Engine::State::refuse(Session& session,
 
 void Engine::State::finish_with_response(Session& session, std::string_view response) {
     if (judged == id_of(session)) judged = SessionId{};
+    if (session.is_head) response = response.substr(0, response.find("\r\n\r\n") + 4);
     push_raw(session, response);
     linger(session, true);
 }

@@ -1,6 +1,6 @@
 // Any bytes as a record of every type: what is accepted must be written again as it was.
 #include "base/assert.h"
-#include "wire/records.h"
+#include "wire/control_records.h"
 
 #include <cstdint>
 #include <span>
@@ -57,9 +57,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try_as<wire::AnnounceResend>(bytes);
     try_as<wire::Announced>(bytes);
     try_as<wire::Opened>(bytes);
+    try_as<wire::Command>(bytes);
+    try_as<wire::CommandAnswer>(bytes);
+    try_as<wire::Question>(bytes);
+    try_as<wire::Reply>(bytes);
     wire::Joined joined;
     if (wire::decode(bytes, joined)) walk<wire::Entry>(joined.entries, joined.count);
     wire::Opened opened;
     if (wire::decode(bytes, opened)) walk<wire::OpenedName>(opened.names, opened.count);
+    wire::Question question;
+    if (wire::decode(bytes, question)) walk<wire::NameItem>(question.names, question.count);
+    wire::Reply reply;
+    if (wire::decode(bytes, reply) && wire::is_about_clients(reply.kind)) {
+        walk<wire::ClientItem>(reply.items, reply.count);
+    }
     return 0;
 }

@@ -68,11 +68,19 @@ enum class RecordType : std::uint8_t {
     opened,
     redeem = 80,  // 80 … 95 are about seats
     redeemed,
+    command = 96,  // 96 … 111: the control process and the workers (control_records.h)
+    command_answer,
+    question,
+    reply,
 };
 
 // Of the process that has the exchange, not of the exchange itself.
 [[nodiscard]] constexpr bool is_owners(RecordType type) {
-    return static_cast<std::uint8_t>(type) >= 80;
+    return type >= RecordType::redeem;
+}
+
+[[nodiscard]] constexpr bool is_of_control(RecordType type) {
+    return type >= RecordType::command;
 }
 
 }  // namespace wspool::wire

@@ -61,11 +61,15 @@ void Worker::shut_down() {
     state.to_drain.clear();
     state.close_seat_pools();
     for (std::uint32_t index = 0; index < state.clients.size(); ++index) {
-        const Client& client = state.clients[index];
+        Client& client = state.clients[index];
+        const bool is_undecided =
+            client.state == ClientState::registering || client.state == ClientState::arriving;
+        if (is_undecided) state.refuse_draining(client);
         if (client.state != ClientState::active) continue;
         state.engine.close(
             client.session, ws::CloseCode::going_away, "shutdown", CloseReason::shutdown);
     }
+    state.run_actions();
 }
 
 bool Worker::is_draining() const {

@@ -28,6 +28,10 @@ void Worker::State::refuse(session::SessionId session,
     engine.refuse(session, status, body, reason, headers);
 }
 
+void Worker::State::refuse_draining(session::SessionId session) {
+    refuse(session, 503, "This server is being restarted.\n", RejectReason::draining);
+}
+
 void Worker::State::on_plain(const session::Event& event) {
     if (event.request->method == "GET" && http::path_of(event.request->target) == "/healthz") {
         if (is_draining) {
@@ -46,7 +50,7 @@ void Worker::State::on_plain(const session::Event& event) {
 
 void Worker::State::on_opening(const session::Event& event) {
     if (is_draining) {
-        refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
+        refuse_draining(event.session);
         return;
     }
     const std::string_view path = http::path_of(event.request->target);
@@ -116,16 +120,8 @@ void Worker::State::greet(Client& client, std::string_view id) {
 }
 
 void Worker::State::activate(Client& client, std::string_view subprotocol) {
-    if (is_draining) {  // it began while its id was being registered
-        deactivate(client);
-        if (client.is_open) {
-            engine.close(client.session,
-                         ws::CloseCode::service_restart,
-                         "restart",
-                         metrics::CloseReason::drained);
-            return;
-        }
-        refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);
+    if (is_draining) {
+        refuse_draining(client);
         return;
     }
     set_state(client, ClientState::active);
@@ -144,11 +140,27 @@ void Worker::State::activate(Client& client, std::string_view subprotocol) {
     greet(client, exchange.id_of(client.session.index, buffer));
 }
 
+// Its id was still being registered when the drain began.
+void Worker::State::refuse_draining(Client& client) {
+    deactivate(client);
+    if (client.is_open) {
+        engine.close(client.session,
+                     ws::CloseCode::service_restart,
+                     "restart",
+                     metrics::CloseReason::drained);
+        return;
+    }
+    refuse_draining(client.session);
+}
+
 // Takes a client out of groups and directory. Its session may go on closing.
 void Worker::State::deactivate(Client& client) {
     if (client.state == ClientState::absent) return;
     give_seat_back(client);
     set_state(client, ClientState::absent);
+    if (!commanded_joins.empty()) {
+        end_commanded_join(client, {}, wire::Refusal::unknown_target);
+    }
     if (!client.is_echo) exchange.remove(to_hub(client.session), engine.now());
 }
 

@@ -10,8 +10,10 @@ using metrics::CloseReason;
 using metrics::RejectReason;
 
 void Worker::State::run_actions() {
-    hub::Action action;
-    while (exchange.next_action(action)) run(action);
+    do {
+        hub::Action action;
+        while (exchange.next_action(action)) run(action);
+    } while (carry_out_command());
 }
 
 Client* Worker::State::find(hub::Session session) {
@@ -31,6 +33,7 @@ void Worker::State::run(const hub::Action& action) {
     const Tag tag = read_tag(action.tag);
     switch (action.kind) {
         case ActionKind::joined:
+            if (tag.is_command) return end_commanded_join(*client, action.position, {});
             acknowledge_join(*client,
                              tag.id,
                              action.group,
@@ -43,6 +46,7 @@ void Worker::State::run(const hub::Action& action) {
             acknowledge(*client, tag, action.position);
             return;
         case ActionKind::refused:
+            if (tag.is_command) return end_commanded_join(*client, {}, action.refusal);
             answer_refusal(*client, tag.id, action.refusal);
             if (!action.group.empty()) engine.resume(client->session);
             return;
@@ -70,6 +74,10 @@ void Worker::State::run(const hub::Action& action) {
 void Worker::State::deliver(const hub::Delivery& delivery) {
     if (delivery.kind == wire::Kind::broadcast) {
         fan_out(delivery);
+        return;
+    }
+    if (delivery.kind == wire::Kind::command) {
+        take_command(delivery);
         return;
     }
     scratch.clear();

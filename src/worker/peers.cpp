@@ -13,11 +13,20 @@ void Worker::State::flush_peers() {
 void Worker::State::read_peers() {
     while (peers.next(engine.now())) {
         const link::PeerLinks::OwnRecord& own = peers.own();
-        if (own.peer != 0 && !on_ticket_record(own.peer, own.bytes))
-            peers.end(own.peer, engine.now());
+        if (own.peer != 0 && !on_own_record(own))
+            link::PeerLinks::give_up(own.peer, "it sent a record that cannot be read.");
         run_actions();
     }
     if (!asked_tickets.empty()) end_asked_tickets();
+}
+
+// False: it was nonsense.
+bool Worker::State::on_own_record(const link::PeerLinks::OwnRecord& record) {
+    wire::Header header;
+    if (wire::read_header(record.bytes, record.bytes.size(), header) != wire::HeaderOutcome::ok)
+        return false;
+    return wire::is_of_control(header.type) ? on_question(record)
+                                            : on_ticket_record(record.peer, record.bytes);
 }
 
 void Worker::add_peer(const link::PeerLink& peer) {

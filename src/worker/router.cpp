@@ -11,6 +11,7 @@ using protocol::ParseOutcome;
 
 constexpr char tag_is_direct = 1;
 constexpr char tag_has_offsets = 2;
+constexpr char tag_is_command = 4;
 
 // A position as a client gives it back. What is no epoch of ours matches none: epoch 0 is never
 // given out.
@@ -53,13 +54,17 @@ struct Sentence {
 Tag read_tag(std::string_view bytes) {
     if (bytes.empty()) return {};
     const char flags = bytes.front();
-    return {(flags & tag_is_direct) != 0, (flags & tag_has_offsets) != 0, bytes.substr(1)};
+    return {(flags & tag_is_direct) != 0,
+            (flags & tag_has_offsets) != 0,
+            (flags & tag_is_command) != 0,
+            bytes.substr(1)};
 }
 
 std::string_view Worker::State::write_tag(const Tag& tag) {
     tag_scratch.assign(1,
                        static_cast<char>((tag.is_direct ? tag_is_direct : 0) |
-                                         (tag.has_offsets ? tag_has_offsets : 0)));
+                                         (tag.has_offsets ? tag_has_offsets : 0) |
+                                         (tag.is_command ? tag_is_command : 0)));
     tag_scratch.append(tag.id);
     return tag_scratch;
 }

@@ -71,6 +71,7 @@ void Worker::State::handle(const session::Event& event) {
 Instant Worker::State::next_deadline() {
     Instant deadline = std::min(exchange.next_deadline(), seat_deadline());
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
+    for (const Command& command : commands) deadline = std::min(deadline, command.deadline);
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
     return deadline;
 }
@@ -79,6 +80,19 @@ Worker::Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy)
     : state_(std::make_unique<State>(loop, options, entropy)) {}
 
 Worker::~Worker() = default;
+
+void Worker::set_options(const WorkerOptions& options) {
+    State& state = *state_;
+    state.options.engine = options.engine;
+    state.options.json_depth_max = options.json_depth_max;
+    state.options.bad_messages_max = options.bad_messages_max;
+    state.options.drain_time = options.drain_time;
+    state.options.seats.is_traced = options.seats.is_traced;
+    state.parser = protocol::Parser({.depth_max = options.json_depth_max});
+    state.engine.set_options(options.engine);
+    state.exchange.set_bounds(options.exchange, state.engine.now());
+    state.run_actions();
+}
 
 Result<io::Address> Worker::listen(const io::Address& address) {
     return state_->engine.listen(address);

@@ -54,9 +54,12 @@ class Worker {
     // tags of watched descriptors that became readable.
     [[nodiscard]] std::span<const std::uint64_t> turn(Instant deadline);
 
+    // Bounds, times and drain_time of `options` from here on; the rest stays as it was.
+    void set_options(const WorkerOptions& options);
+
     // New connections get 503; clients are told, and closed with 1012, spread over drain_time.
     void begin_drain();
-    // The rest is closed at once with 1001.
+    // The rest is closed at once with 1001; who waits for an id gets 503.
     void shut_down();
     [[nodiscard]] bool is_draining() const;
     // True once draining or shut down and no session is left.

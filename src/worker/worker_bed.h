@@ -57,20 +57,27 @@ class WorkerBed : public testing::TestWithParam<io::LoopChoice> {
         }
     }
 
-    // Connects and waits for the answer; what this client hears is heard_[tag].
-    session::SessionId connect(std::uint64_t tag,
-                               std::string target,
-                               std::vector<std::string> subprotocols = {}) {
+    session::SessionId connect_unanswered(std::uint64_t tag,
+                                          std::string target,
+                                          std::vector<std::string> subprotocols = {}) {
         ws::ClientHandshake handshake;
         handshake.host = "localhost";
         handshake.target = std::move(target);
         handshake.key = ws::make_key(entropy_);
         handshake.subprotocols = std::move(subprotocols);
-        const std::size_t before = settled_;
         const auto session = clients_->connect(address_, handshake, tag);
         EXPECT_TRUE(session);
-        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
         return *session;
+    }
+
+    // Connects and waits for the answer; what this client hears is heard_[tag].
+    session::SessionId connect(std::uint64_t tag,
+                               std::string target,
+                               std::vector<std::string> subprotocols = {}) {
+        const std::size_t before = settled_;
+        const auto session = connect_unanswered(tag, std::move(target), std::move(subprotocols));
+        EXPECT_TRUE(run_until([&] { return settled_ > before; }));
+        return session;
     }
 
     void say(session::SessionId session, std::string_view text) {

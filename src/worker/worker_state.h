@@ -6,6 +6,7 @@
 #include "link/peer_links.h"
 #include "pool/admission.h"
 #include "protocol/message.h"
+#include "wire/control_records.h"
 #include "worker/tickets.h"
 #include "worker/worker.h"
 
@@ -55,7 +56,20 @@ struct Arrival {
 struct Tag {
     bool is_direct = false;
     bool has_offsets = false;
+    bool is_command = false;  // of a join: the control process wants to know, not the client
     std::string_view id;
+};
+
+// An order to one session of the id that it was sent to (wire::Command).
+struct Command {
+    session::SessionId session;
+    std::uint64_t number = 0;
+    wire::Incarnation asker = 0;
+    wire::CommandKind kind{};
+    std::uint16_t code = 0;
+    std::string group;
+    std::string reason;
+    Instant deadline;
 };
 
 struct Worker::State {
@@ -80,10 +94,12 @@ struct Worker::State {
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
+    void refuse_draining(Client& client);
     void refuse(session::SessionId session,
                 int status,
                 std::string_view body,
                 metrics::RejectReason reason);
+    void refuse_draining(session::SessionId session);
 
     // ---- admission.cpp: who has a seat
     void make_seat_pools();
@@ -166,6 +182,22 @@ struct Worker::State {
     // ---- peers.cpp: other processes
     void flush_peers();
     void read_peers();
+    [[nodiscard]] bool on_own_record(const link::PeerLinks::OwnRecord& record);
+
+    // ---- commands.cpp: what the control process orders
+    void take_command(const hub::Delivery& delivery);
+    [[nodiscard]] bool carry_out_command();
+    void carry_out(Client& client, const Command& command);
+    void join_by_command(Client& client, const Command& command);
+    void end_commanded_join(Client& client, const hub::Position& position, wire::Refusal refusal);
+    void answer_command(const Command& command, const wire::CommandAnswer& answer);
+
+    // ---- questions.cpp: what it asks
+    [[nodiscard]] bool on_question(const link::PeerLinks::OwnRecord& record);
+    void list_client(std::uint32_t index, bool with_groups);
+    void list_clients(const wire::Question& question, wire::Reply& reply);
+    void list_groups(const wire::Question& question, wire::Reply& reply);
+    void count_members(const wire::Question& question);
 
     // ---- draining.cpp
     [[nodiscard]] Instant drain_step();
@@ -210,6 +242,14 @@ struct Worker::State {
     };
     std::deque<Check> checks;
 
+    std::deque<Command> commands;                   // to be carried out
+    std::vector<Command> commanded_joins;           // under way to a group's home; one of a session
+    wire::ItemList<wire::ClientItem> client_items;  // of the reply being written
+    wire::ItemList<wire::GroupItem> group_items;
+    wire::ItemList<wire::NameItem> name_items;
+    std::vector<std::string_view> group_names;
+    std::vector<std::uint32_t> holders;
+
     bool is_draining = false;
     Instant drain_started{};
     std::vector<session::SessionId> to_drain;  // from the back
@@ -219,6 +259,10 @@ struct Worker::State {
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);
+// How long a command waits for a session that is not read, and how many may; beyond either it is
+// answered `unavailable`.
+inline constexpr Duration command_patience = std::chrono::seconds(2);
+inline constexpr std::size_t commands_max = 256;
 
 [[nodiscard]] inline hub::Session to_hub(session::SessionId session) {
     return {session.index, session.generation};

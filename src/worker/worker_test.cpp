@@ -1,5 +1,6 @@
 // The worker over loopback: clients of our own engine, one thread, both of the kernel's loops. Real
 // clients and misbehaving ones are in test/integration; whole runs from a seed in sim/.
+#include "base/hash.h"
 #include "worker/worker_bed.h"
 
 namespace wspool::worker {
@@ -121,6 +122,26 @@ TEST_P(WorkerTest, bounds_groups_and_patience) {
     EXPECT_EQ(worker_->counters().bad_messages, 3u);
 }
 
+TEST_P(WorkerTest, takes_new_bounds_for_clients_that_are_there) {
+    WorkerOptions options;
+    start(options);
+    const auto client = connect(1, "/");
+    EXPECT_EQ(ask(client, 1, R"({"type":"hello","a":[[1]]})").substr(0, 15), R"({"type":"echo",)");
+    options.json_depth_max = 2;
+    options.exchange.groups_per_member_max = 1;
+    options.bad_messages_max = 2;
+    options.engine.limits.message_size_max = 100;
+    worker_->set_options(options);
+    EXPECT_EQ(ask(client, 1, R"({"type":"hello","a":[[1]]})"),
+              R"({"error":"Invalid message format"})");
+    say(client, R"({"type":"join","group":"a"})");
+    EXPECT_NE(ask(client, 1, R"({"type":"join","group":"b"})").find("too_many_groups"),
+              std::string::npos);
+    say(client, R"({"type":"hello","a":")" + std::string(100, 'x') + "\"}");
+    ASSERT_TRUE(run_until([&] { return closed_.count(1) == 1; }));
+    EXPECT_EQ(closed_[1], ws::CloseCode::too_big);
+}
+
 TEST_P(WorkerTest, welcomes_who_speaks_its_subprotocol) {
     start();
     (void)connect(1, "/?clientId=alice", {"other", "bearer.t", "wspool.v1"});
@@ -165,6 +186,25 @@ TEST_P(WorkerTest, shuts_down_at_once_when_told_to) {
     worker_->shut_down();
     ASSERT_TRUE(run_until([&] { return worker_->is_finished(); }));
     EXPECT_EQ(closed(CloseReason::drained) + closed(CloseReason::shutdown), 3u);
+}
+
+// Its id is homed at a worker that is not there.
+TEST_P(WorkerTest, turns_who_waits_for_an_id_away_when_it_is_shut_down) {
+    WorkerOptions options;
+    options.is_alone = false;
+    options.exchange.index_count = 2;
+    start(options);
+    worker_->become_home();
+    std::string id = "x";
+    while (sip_hash(id, options.exchange.key) % 2 == 0) id += 'x';
+    connect_unanswered(1, "/?clientId=" + id);
+    for (std::uint64_t tag = 2; tag <= 3; ++tag) (void)connect(tag, "/");  // it has come before
+    const std::size_t before = settled_;
+    worker_->shut_down();
+    EXPECT_EQ(rejected(RejectReason::draining), 1u);
+    ASSERT_TRUE(run_until([&] { return settled_ > before && worker_->is_finished(); }));
+    EXPECT_NE(refusal_.find("503"), std::string::npos) << refusal_;
+    EXPECT_EQ(closed(CloseReason::shutdown), 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Loops,

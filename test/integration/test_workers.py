@@ -1,8 +1,12 @@
 """Many workers under a master: who is replaced, what survives, how all end."""
 
+import ctypes
+import errno
 import os
 import re
 import signal
+import socket
+import stat
 import subprocess
 import tempfile
 import unittest
@@ -38,6 +42,28 @@ def is_alive(client):
         return True
     except (OSError, EOFError, AssertionError):
         return False
+
+
+def say_to_peers(pid, noise):
+    """As if the process had sent it on its links to others, its only stream sockets that are no TCP.
+    Returns how many it has."""
+    links = 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        fd = libc.syscall(438, process, int(name), 0)  # pidfd_getfd
+        if fd < 0 and ctypes.get_errno() == errno.EBADF:
+            continue  # closed meanwhile
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            os.close(fd)
+            continue
+        with socket.socket(fileno=fd) as sock:
+            if (sock.family, sock.type) == (socket.AF_UNIX, socket.SOCK_STREAM):
+                links += 1
+                sock.send(noise)
+    os.close(process)
+    return links
 
 
 def end(clients):
@@ -118,6 +144,23 @@ class Replacement(unittest.TestCase):
                        "another one serves")
             self.assertEqual(api.workers()[0]["lastDeath"]["kind"], "stalled")
             self.assertEqual(api.workers()[1]["restarts"], 0)
+
+    def test_nonsense_between_two_workers_replaces_one_of_them(self):
+        with Gateway(workers=2) as gateway:
+            speaker, hearer = gateway.worker(0), gateway.worker(1)
+            eventually(lambda: say_to_peers(speaker, b"\xee" * 64), "they are linked")
+            gateway.log.wait(lambda line: "broken invariant: the link to incarnation" in line)
+            gateway.log.wait(lambda line: f"worker 1 (pid {hearer}) was killed by signal 6" in line)
+            eventually(lambda: gateway.children().get("worker 1", hearer) != hearer, "it is replaced")
+            self.assertEqual(gateway.worker(0), speaker)
+            # They are linked again: whoever is on one hears who is on the other.
+            clients = [RawClient.open(gateway) for _ in range(24)]
+            for client in clients:
+                self.assertIn('"type":"ack"', client.request('{"type":"join","group":"g","id":1}'))
+            clients[0].text('{"type":"broadcast","group":"g","payload":1}')
+            for client in clients[1:]:
+                self.assertIn('"payload":1', client.read_text())
+            end(clients)
 
     def test_idle_workers_are_not_taken_for_dead(self):
         with Gateway(workers=2, control=ANY, config={"health.stall": "300ms"}) as gateway:

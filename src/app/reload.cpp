@@ -1,0 +1,65 @@
+#include "app/reload.h"
+
+#include "app/config_file.h"
+#include "app/log.h"
+#include "app/settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace wspool::app {
+namespace {
+
+bool refuse(const std::vector<std::string>& errors) {
+    for (const std::string& error : errors) log_error("SIGHUP: {}", error);
+    log_error("SIGHUP: nothing was changed; mend this, and send it again");
+    return false;
+}
+
+}  // namespace
+
+Reload reload(const ConfigSources& sources, const Config& current) {
+    Reload result;
+    result.config = current;
+    LoadedConfig loaded = load_config(sources);
+    result.errors = std::move(loaded.errors);
+    if (!result.errors.empty()) return result;
+    for (const Setting& setting : settings()) {
+        if (has_same_value(setting, current, loaded.config)) continue;
+        if (!is_live(setting)) {
+            result.needs_restart.push_back(full_name(setting));
+            continue;
+        }
+        copy_value(setting, loaded.config, result.config);
+        result.changed.push_back(full_name(setting));
+    }
+    return result;
+}
+
+bool read_again(ConfigSources& sources) {
+    if (!sources.file) return true;
+    auto text = load_config_text(*sources.file);
+    if (!text) return refuse({text.error().message});
+    sources.file_text = std::move(*text);
+    return true;
+}
+
+bool reload_and_log(const ConfigSources& sources, Config& config) {
+    const Reload result = reload(sources, config);
+    if (!result.errors.empty()) return refuse(result.errors);
+    config = result.config;
+    // First, so that a level that was raised or lowered counts for the lines below.
+    set_up_log(config.log);
+    if (result.changed.empty()) {
+        log_info("SIGHUP: the configuration was read again, and no live setting has changed");
+    } else {
+        log_info("SIGHUP: the configuration was read again: {} changed",
+                 fmt::join(result.changed, ", "));
+    }
+    for (const std::string& name : result.needs_restart) {
+        log_warning("{} needs a restart: until then it stays as it was", name);
+    }
+    return true;
+}
+
+}  // namespace wspool::app
