@@ -260,7 +260,7 @@ Outcome assign_to(const AddressesKind& kind, const Value& value, Config& config)
     return {};
 }
 
-Outcome assign_to(const LocalAddressKind& kind, const Value& value, Config& config) {
+Outcome assign_to(const OptionalAddressKind& kind, const Value& value, Config& config) {
     const auto* text = std::get_if<std::string>(&value);
     if (text == nullptr) {
         return wrong_type(value, "an address, as in \"127.0.0.1:8090\", or \"off\"", "");
@@ -271,12 +271,6 @@ Outcome assign_to(const LocalAddressKind& kind, const Value& value, Config& conf
     }
     auto address = io::parse_address(*text);
     if (!address) return address.error().message;
-    if (!io::is_loopback(*address)) {
-        return fmt::format(
-            "is \"{}\", which others can reach, and this version of wspool asks nobody for a "
-            "token; write a loopback address or a unix socket, or \"off\"",
-            *text);
-    }
     kind.field(config) = std::move(*address);
     return {};
 }
@@ -299,7 +293,7 @@ struct FromText {
     Value operator()(const DurationKind&) const { return std::string(text); }
     Value operator()(const ChoiceKind&) const { return std::string(text); }
     Value operator()(const OffKind&) const { return std::string(text); }
-    Value operator()(const LocalAddressKind&) const { return std::string(text); }
+    Value operator()(const OptionalAddressKind&) const { return std::string(text); }
     Value operator()(const TextKind&) const { return std::string(text); }
     Value operator()(const TextsKind&) const { return split(); }
     Value operator()(const SharesKind&) const { return pairs(true); }

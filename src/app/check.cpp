@@ -10,7 +10,7 @@ int run_check(const CheckArgs& args) {
     Config config;
     auto errors = read_config_file(args.file, config);
     if (errors.empty()) {
-        for (const auto& error : check_whole(config)) errors.push_back(args.file + ": " + error);
+        for (const auto& error : contradictions(config)) errors.push_back(args.file + ": " + error);
     }
     if (errors.empty()) {
         std::printf("%s: OK\n", args.file.c_str());

@@ -15,7 +15,7 @@ namespace wspool::app {
 namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
-constexpr std::array<std::string_view, 4> later_verbs = {"token", "drain", "rebalance", "upgrade"};
+constexpr std::array<std::string_view, 3> later_verbs = {"token", "rebalance", "upgrade"};
 
 // Our own readers in place of CLI11's: one wording for files, variables and options.
 template <class T, class Parse>
@@ -214,16 +214,26 @@ void add_send(CLI::App& app, SendArgs& args) {
     app.footer("Each message that comes is printed on a line.");
 }
 
-// ---- top
+// ---- verbs that ask a running gateway
 
-void add_top(CLI::App& app, TopArgs& args) {
+template <class Args>
+void add_control(CLI::App& app, Args& args) {
     app.add_option(
            "--control",
            reader(args.control, [](const std::string& text) { return io::parse_address(text); }),
-           "Where the control API is: ADDR:PORT or unix:/path")
+           "The gateway's control API")
         ->type_name("ADDR")
         ->envname("WSPOOL_CONTROL")
         ->default_str(io::format_address(args.control));
+    app.add_option("--token", args.token, "For a control API that asks for one")
+        ->type_name("TOKEN")
+        ->envname("WSPOOL_CONTROL_TOKEN");
+}
+
+// ---- top
+
+void add_top(CLI::App& app, TopArgs& args) {
+    add_control(app, args);
     const auto parse_interval = [](const std::string& text) -> Result<Duration> {
         auto interval = parse_duration(text);
         if (interval &&
@@ -236,10 +246,15 @@ void add_top(CLI::App& app, TopArgs& args) {
         ->type_name("TIME")
         ->default_str(format_duration(args.interval));
     app.add_flag("--once", args.once, "Print one table, and end; so it does where no terminal is");
-    app.add_option("--token", args.token, "For a control API that asks for one")
-        ->type_name("TOKEN")
-        ->envname("WSPOOL_CONTROL_TOKEN");
     app.footer("Rates are since the table before; in the first one, since the start.");
+}
+
+// ---- drain
+
+void add_drain(CLI::App& app, DrainArgs& args) {
+    add_control(app, args);
+    app.add_flag("--no-wait{false},!--no-wait", args.waits, "Ask, and do not wait for the end");
+    app.footer("Clients are told, and closed over server.drain_time; then the gateway ends.");
 }
 
 // ---- bench
@@ -367,6 +382,7 @@ struct AllArgs {
     SendArgs send;
     BenchArgs bench;
     TopArgs top;
+    DrainArgs drain;
     std::optional<BenchKind> bench_kind;
 };
 
@@ -385,8 +401,10 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     CLI::App* bench = app.add_subcommand("bench", "Put load on a WebSocket server and measure");
     CLI::App* check = app.add_subcommand("check", "Check a configuration file");
     CLI::App* top = app.add_subcommand("top", "Watch a running gateway");
+    CLI::App* drain = app.add_subcommand("drain", "Let a running gateway close all, and end");
     add_serve(*serve, args.serve);
     add_top(*top, args.top);
+    add_drain(*drain, args.drain);
     add_connect(*connect, args.connect);
     add_send(*send, args.send);
     add_bench(*bench, args.bench, args.bench_kind);
@@ -419,8 +437,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     if (connect->parsed()) return {Command(std::move(args.connect)), exit_ok};
     if (send->parsed()) return {Command(std::move(args.send)), exit_ok};
     if (top->parsed()) return {Command(std::move(args.top)), exit_ok};
+    if (drain->parsed()) return {Command(std::move(args.drain)), exit_ok};
     if (!bench->parsed() || !args.bench_kind)
-        return refuse("name a verb: serve, connect, send, bench, check or top");
+        return refuse("name a verb: serve, connect, send, bench, check, top or drain");
     args.bench.kind = *args.bench_kind;
     return {Command(std::move(args.bench)), exit_ok};
 }

@@ -86,7 +86,14 @@ struct TopArgs {
     bool once = false;
 };
 
-using Command = std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs, TopArgs>;
+struct DrainArgs {
+    io::Address control{io::Address::Family::ipv4, "127.0.0.1", 8090};
+    std::string token;
+    bool waits = true;  // until it has ended
+};
+
+using Command =
+    std::variant<ServeArgs, CheckArgs, ConnectArgs, SendArgs, BenchArgs, TopArgs, DrainArgs>;
 
 struct Parsed {
     std::optional<Command> command;

@@ -71,7 +71,7 @@ TEST(CommandLine, mistakes_have_status_two) {
 }
 
 TEST(CommandLine, verbs_of_later_versions_say_so) {
-    for (const char* verb : {"token", "drain", "rebalance", "upgrade"}) {
+    for (const char* verb : {"token", "rebalance", "upgrade"}) {
         expect_refused({verb}, "this version of wspool does not have it");
     }
 }
@@ -90,6 +90,22 @@ TEST(CommandLine, top_has_defaults_and_reads_its_options) {
     EXPECT_TRUE(args.once);
     expect_refused({"top", "--interval", "1ms"}, "100ms");
     expect_refused({"top", "--control", "nowhere"}, "nowhere");
+}
+
+TEST(CommandLine, drain_has_defaults_and_reads_its_options) {
+    const Outcome plain = parse({"drain"});
+    ASSERT_TRUE(plain.parsed.command.has_value()) << plain.err;
+    EXPECT_EQ(io::format_address(std::get<DrainArgs>(*plain.parsed.command).control),
+              "127.0.0.1:8090");
+    EXPECT_TRUE(std::get<DrainArgs>(*plain.parsed.command).waits);
+    const Outcome outcome =
+        parse({"drain", "--control", "unix:/run/w", "--no-wait", "--token", "t"});
+    ASSERT_TRUE(outcome.parsed.command.has_value()) << outcome.err;
+    const auto& args = std::get<DrainArgs>(*outcome.parsed.command);
+    EXPECT_EQ(io::format_address(args.control), "unix:/run/w");
+    EXPECT_EQ(args.token, "t");
+    EXPECT_FALSE(args.waits);
+    expect_refused({"drain", "--control", "nowhere"}, "nowhere");
 }
 
 TEST(CommandLine, serve_collects_options_and_repeats_listen) {

@@ -2,8 +2,14 @@
 
 #include "app/config_file.h"
 #include "app/settings.h"
+#include "base/token.h"
 
 #include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 
 namespace wspool::app {
 namespace {
@@ -143,11 +149,70 @@ io::LoopOptions loop_options(const Config& config) {
     return options;
 }
 
-std::vector<std::string> check_whole(const Config& config) {
-    const auto checked =
+namespace {
+
+void check_control(const Config& config, std::vector<std::string>& errors) {
+    const Config::Control& control = config.control;
+    const bool has_token = !control.token.empty() || !control.token_file.empty();
+    if (control.address && !io::is_loopback(*control.address) && !has_token) {
+        errors.push_back(
+            fmt::format("control.address is \"{}\", which others can reach: set control.token or "
+                        "control.token_file, or write a loopback address, a unix socket or \"off\"",
+                        io::format_address(*control.address)));
+    }
+    if (!control.token.empty() && !control.token_file.empty()) {
+        errors.emplace_back(
+            "control.token and control.token_file are both set and mean the same; leave one out");
+    }
+    if (!control.token.empty() && control.token.size() < control_token_size_min) {
+        errors.push_back(fmt::format("control.token has {} bytes; write at least {}, at random",
+                                     control.token.size(),
+                                     control_token_size_min));
+    }
+    if (!is_visible_ascii(control.token)) {
+        errors.emplace_back(
+            "control.token holds characters that a header cannot; write letters, digits and signs "
+            "of ASCII");
+    }
+}
+
+// The file's first line, which must be all that there is.
+Result<std::string> read_token(const std::string& path) {
+    const auto close = [](std::FILE* file) { std::fclose(file); };
+    const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
+    if (file == nullptr) return fail(std::string("cannot be opened: ") + std::strerror(errno));
+    std::string text(control_token_size_max + 2, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    if (text.size() < control_token_size_min || text.size() > control_token_size_max ||
+        !is_visible_ascii(text)) {
+        return fail(fmt::format("must hold one line of {} to {} letters, digits and signs of ASCII",
+                                control_token_size_min,
+                                control_token_size_max));
+    }
+    return text;
+}
+
+}  // namespace
+
+std::vector<std::string> contradictions(const Config& config) {
+    std::vector<std::string> errors;
+    check_control(config, errors);
+    const auto seats =
         worker::check(seat_options(config), config.limits.max_connections_per_worker);
-    if (checked) return {};
-    return {checked.error().message};
+    if (!seats) errors.push_back(seats.error().message);
+    return errors;
+}
+
+std::vector<std::string> read_secrets(Config& config) {
+    if (config.control.token_file.empty()) return {};
+    auto token = read_token(config.control.token_file);
+    if (!token) {
+        return {fmt::format(
+            "control.token_file: {} {}", config.control.token_file, token.error().message)};
+    }
+    config.control.token = std::move(*token);
+    return {};
 }
 
 LoadedConfig load_config(const ConfigSources& sources) {
@@ -159,7 +224,7 @@ LoadedConfig load_config(const ConfigSources& sources) {
     }
     read_environment(sources, loaded);
     read_options(sources.options, loaded);
-    if (loaded.errors.empty()) loaded.errors = check_whole(loaded.config);
+    if (loaded.errors.empty()) loaded.errors = contradictions(loaded.config);
     return loaded;
 }
 

@@ -20,6 +20,10 @@
 
 namespace wspool::app {
 
+// Of control.token: too long to be guessed, and short enough for a header.
+inline constexpr std::size_t control_token_size_min = 16;
+inline constexpr std::size_t control_token_size_max = 1024;
+
 enum class AuthMode : std::uint8_t { none };
 enum class KeyAlgorithm : std::uint8_t { hs256, rs256, es256 };
 
@@ -89,6 +93,8 @@ struct Config {
     struct Control {
         std::optional<io::Address> address =
             io::Address{io::Address::Family::ipv4, "127.0.0.1", 8090};
+        std::string token;       // empty: nobody is asked for one
+        std::string token_file;  // where it stands instead; see read_secrets()
     } control;
     struct History {
         std::uint64_t messages = 100;            // of a group
@@ -141,7 +147,9 @@ struct LoadedConfig {
 };
 
 // What does not fit together in a configuration whose keys are right, each in one sentence.
-[[nodiscard]] std::vector<std::string> check_whole(const Config& config);
+[[nodiscard]] std::vector<std::string> contradictions(const Config& config);
+// Reads what stands in files of its own into `config`; returns why it could not.
+[[nodiscard]] std::vector<std::string> read_secrets(Config& config);
 [[nodiscard]] LoadedConfig load_config(const ConfigSources& sources);
 
 }  // namespace wspool::app

@@ -12,6 +12,7 @@ int run(const Command& command) {
     if (const auto* connect = std::get_if<ConnectArgs>(&command)) return run_connect(*connect);
     if (const auto* send = std::get_if<SendArgs>(&command)) return run_send(*send);
     if (const auto* top = std::get_if<TopArgs>(&command)) return run_top(*top);
+    if (const auto* drain = std::get_if<DrainArgs>(&command)) return run_drain(*drain);
     return run_bench(*std::get_if<BenchArgs>(&command));
 }
 

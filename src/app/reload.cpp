@@ -23,6 +23,7 @@ Reload reload(const ConfigSources& sources, const Config& current) {
     result.config = current;
     LoadedConfig loaded = load_config(sources);
     result.errors = std::move(loaded.errors);
+    if (result.errors.empty()) result.errors = read_secrets(loaded.config);
     if (!result.errors.empty()) return result;
     for (const Setting& setting : settings()) {
         if (has_same_value(setting, current, loaded.config)) continue;

@@ -67,7 +67,8 @@ int run_serve(const ServeArgs& args) {
     sources.file = args.config_file;
     sources.environment = environment;
     sources.options = args.options;
-    const LoadedConfig loaded = load_config(sources);
+    LoadedConfig loaded = load_config(sources);
+    if (loaded.errors.empty()) loaded.errors = read_secrets(loaded.config);
     if (!loaded.errors.empty()) {
         for (const auto& error : loaded.errors) std::fprintf(stderr, "wspool: %s\n", error.c_str());
         return exit_unusable;

@@ -20,7 +20,7 @@ namespace wspool::app {
 
 // Each runs to the end of the gateway and returns the exit status.
 // `sources` are where the configuration is from, for a reload.
-[[nodiscard]] int serve_single(Config config, ConfigSources sources);
+[[nodiscard]] int serve_single(const Config& config, ConfigSources sources);
 [[nodiscard]] int serve_master(Config config, ConfigSources sources, std::size_t workers);
 
 // The programs of the children: they begin with the master's configuration of that moment. `choice`

@@ -101,6 +101,7 @@ class Line {
 
     void say_drained() { link_.say_drained(); }
     [[nodiscard]] io::Descriptor take_config() { return link_.take_config(); }
+    void ask_drain() { link_.ask_drain(); }
 
   private:
     // SIGTERM: somebody wants this process replaced, or meant all processes of the gateway, or the
@@ -192,10 +193,10 @@ void run_worker(worker::Worker& worker,
     while (loop.now() < end) {
         const Instant deadline = std::min(loop.now() + beat_interval(config), end);
         Orders orders = line.take(worker.turn(deadline));
-        log_seats(child.index, worker.take_seat_events());
         if (orders.reload && apply_reload(who, line.take_config(), sources, config)) {
             worker.set_options(worker_options(config));
         }
+        log_seats(child.index, worker.take_seat_events());
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain && !worker.is_draining()) {
             worker.begin_drain();
@@ -233,6 +234,8 @@ int run_worker_process(Config config,
     worker::WorkerOptions options = worker_options(config);
     options.exchange = exchange_options(options.exchange, child);
     options.is_alone = false;
+    options.page = child.page;
+    options.place = child.place;
     worker::Worker worker(loop, options, entropy);
     for (master::Peer& peer : child.peers) worker.add_peer(peer_link(peer));
     worker.become_home();
@@ -261,6 +264,12 @@ int run_control_process(Config config,
     control::ControlOptions options;
     options.connections_max_per_worker = config.limits.max_connections_per_worker;
     options.pools = seat_pools(config);
+    options.guard.token = config.control.token;
+    options.guard.checks_host = options.guard.token.empty() && config.control.address &&
+                                config.control.address->family != io::Address::Family::unix_path;
+    options.body_size_max =
+        std::max<std::size_t>(options.body_size_max, config.limits.max_message_size + 4096);
+    options.json_depth_max = config.limits.json_depth;
     options.exchange = exchange_options(worker_options(config).exchange, child);
     control::Control control(loop, *child.page, options, entropy);
     for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));
@@ -275,6 +284,7 @@ int run_control_process(Config config,
         if (orders.reload) (void)apply_reload(who, line.take_config(), sources, config);
         child.page->publish(child.place, control.counters(), loop.now());
         if (orders.stop || orders.is_alone) return exit_ok;
+        if (control.take_drain()) line.ask_drain();
         // It has no client to wait for.
         if (orders.drain) line.say_drained();
     }

@@ -64,6 +64,13 @@ int serve_master(Config config, ConfigSources sources, std::size_t workers) {
     auto master = master::Master::make(options);
     if (!master) return refuse_to_start(master.error().message);
     for (const io::Address& address : (*master)->client_addresses()) warn_if_reachable(address);
+    const auto& control = (*master)->control_address();
+    if (control && !io::is_loopback(*control)) {
+        log_warning(
+            "the control API at {} can be reached by others, and its token crosses the network in "
+            "the clear: put a proxy with TLS before it",
+            io::format_address(*control));
+    }
 
     for (;;) {
         for (const master::Action& action : (*master)->turn()) {

@@ -93,7 +93,7 @@ class Server {
 
 }  // namespace
 
-int serve_single(Config config, ConfigSources sources) {
+int serve_single(const Config& config, ConfigSources sources) {
     // Blocked before anything else is made: a signal during the start then waits for the first
     // turn.
     auto signals = io::Signals::block({SIGTERM, SIGINT, SIGHUP, SIGUSR2});

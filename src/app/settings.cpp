@@ -150,9 +150,11 @@ const Setting table[] = {
 
     {"control",
      "address",
-     LocalAddressKind{FIELD(control.address)},
+     OptionalAddressKind{FIELD(control.address)},
      "control",
      "Where the control API and the metrics are: ADDR:PORT, unix:/path, or \"off\""},
+    {"control", "token", TextKind{FIELD(control.token), 0, control_token_size_max}},
+    {"control", "token_file", TextKind{FIELD(control.token_file), 0, 4096}},
 
     {"health", "interval", DurationKind{FIELD(health.interval), milliseconds(1), hours(24), true}},
     {"health", "stall", DurationKind{FIELD(health.stall), milliseconds(100), hours(24)}},

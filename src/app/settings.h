@@ -72,8 +72,8 @@ struct DurationsKind {
 struct AddressesKind {
     std::vector<io::Address>& (*field)(Config&);
 };
-// One that only this machine can reach, or "off".
-struct LocalAddressKind {
+// One, or "off".
+struct OptionalAddressKind {
     std::optional<io::Address>& (*field)(Config&);
 };
 
@@ -88,7 +88,7 @@ using SettingKind = std::variant<FlagKind,
                                  SharesKind,
                                  DurationsKind,
                                  AddressesKind,
-                                 LocalAddressKind>;
+                                 OptionalAddressKind>;
 
 struct Setting {
     std::string_view section;

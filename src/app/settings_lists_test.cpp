@@ -66,10 +66,10 @@ TEST(ConfigLists, pools_of_seats_have_who_matches_and_fit_into_a_worker) {
     const worker::SeatOptions seats = worker_options(config).seats;
     EXPECT_EQ(seats.dedicated[0].admission.seats_max, 5u);
     EXPECT_TRUE(seats.dedicated[0].priorities[3]);
-    EXPECT_TRUE(check_whole(config).empty());
+    EXPECT_TRUE(contradictions(config).empty());
     config.limits.max_connections_per_worker = 4;
-    ASSERT_EQ(check_whole(config).size(), 1u);
-    EXPECT_NE(check_whole(config)[0].find("have 5 seats"), std::string::npos);
+    ASSERT_EQ(contradictions(config).size(), 1u);
+    EXPECT_NE(contradictions(config)[0].find("have 5 seats"), std::string::npos);
     expect_only_error(pool, {"f.toml:1:", "matches nobody"});
     expect_only_error(pool + "priority = [\"urgent\"]\n", {"f.toml:1:", "\"urgent\""});
     expect_only_error(pool + "path = \"x\"\n", {"f.toml:1:", "does not begin with /"});

@@ -37,10 +37,14 @@ Count count(const Json& from, std::initializer_list<const char*> path) {
     return value.get<std::uint64_t>();
 }
 
-// A figure that is told under one of two names.
-Count count(const Json& from, const char* name, const char* other) {
-    const Count value = count(from, {name});
-    return value ? value : count(from, {other});
+// The sum of an object's members.
+Count sum(const Json& from) {
+    if (!from.is_object()) return std::nullopt;
+    std::uint64_t total = 0;
+    for (const auto& [name, value] : from.items()) {
+        if (value.is_number_unsigned()) total += value.get<std::uint64_t>();
+    }
+    return total;
 }
 
 double number(const Json& from, const char* name) {
@@ -78,33 +82,33 @@ TopWorker read_worker(const Json& from, std::string name) {
     return worker;
 }
 
-void read_priorities(const Json& from, std::vector<TopPriority>& priorities) {
-    const auto add = [&](const Json& one, std::string name) {
-        TopPriority priority;
-        priority.name = std::move(name);
-        priority.seats = count(one, "seats", "current");
-        priority.nominal = count(one, {"nominal"});
-        priority.waiting = count(one, {"waiting"});
-        priority.seated = count(one, "seated", "admitted");
-        priority.timeouts = count(one, {"timeouts"});
-        priority.refused = count(one, "refused", "rejected");
-        priority.preempted = count(one, {"preempted"});
-        priorities.push_back(std::move(priority));
-    };
-    // Their order, not that of the alphabet, in which the members of an object come.
+void read_seats(const Json& stats, TopSample& sample) {
+    // In their own order; the members of an object come in that of the alphabet.
     for (const char* name : {"critical", "high", "normal", "low"}) {
-        if (at(from, {name}).is_object()) add(at(from, {name}), name);
+        TopPriority priority;
+        priority.name = name;
+        priority.seats = count(stats, {"byPriority", name});
+        priority.waiting = count(stats, {"waiting", name});
+        priority.preempted = sum(at(stats, {"preemptions", name}));
+        if (priority.seats || priority.waiting) sample.priorities.push_back(std::move(priority));
     }
-    if (!from.is_array()) return;
-    for (const Json& one : from) add(one, text(at(one, {"priority"})));
+    const Json& pools = at(stats, {"pools"});
+    if (!pools.is_object()) return;
+    for (const auto& [name, pool] : pools.items()) {
+        sample.pools.push_back({escape_for_terminal(name, 80),
+                                sum(at(pool, {"byPriority"})),
+                                count(pool, {"max"}),
+                                sum(at(pool, {"waiting"}))});
+    }
 }
 
 void read_groups(const Json& from, std::vector<TopGroup>& groups) {
     if (!from.is_array()) return;
     for (const Json& one : from) {
-        std::string name = text(at(one, {"group"}));
-        if (name.empty()) name = text(at(one, {"name"}));
-        groups.push_back({std::move(name), count(one, {"members"}), count(one, {"messages"})});
+        groups.push_back({text(at(one, {"group"})),
+                          count(one, {"members"}),
+                          count(one, {"offset"}),
+                          count(one, {"history"})});
     }
     std::stable_sort(groups.begin(), groups.end(), [](const TopGroup& a, const TopGroup& b) {
         return a.members.value_or(0) > b.members.value_or(0);
@@ -218,28 +222,30 @@ void add_workers(std::vector<std::string>& lines, const TopSample& now, const To
     add_table(lines, rows);
 }
 
-void add_priorities(std::vector<std::string>& lines, const TopSample& now) {
-    if (now.priorities.empty()) return;
-    std::vector<Row> rows = {
-        {"PRIORITY", "SEATS", "NOMINAL", "WAITING", "SEATED", "TIMEOUTS", "REFUSED", "PREEMPTED"}};
-    for (const TopPriority& priority : now.priorities) {
-        rows.push_back({priority.name,
-                        show(priority.seats),
-                        show(priority.nominal),
-                        show(priority.waiting),
-                        show(priority.seated),
-                        show(priority.timeouts),
-                        show(priority.refused),
-                        show(priority.preempted)});
+void add_seats(std::vector<std::string>& lines, const TopSample& now) {
+    if (!now.priorities.empty()) {
+        std::vector<Row> rows = {{"PRIORITY", "SEATS", "WAITING", "PREEMPTED"}};
+        for (const TopPriority& priority : now.priorities) {
+            rows.push_back({priority.name,
+                            show(priority.seats),
+                            show(priority.waiting),
+                            show(priority.preempted)});
+        }
+        add_table(lines, rows);
+    }
+    if (now.pools.empty()) return;
+    std::vector<Row> rows = {{"POOL", "SEATS", "MAX", "WAITING"}};
+    for (const TopPool& pool : now.pools) {
+        rows.push_back({pool.name, show(pool.seats), show(pool.seats_max), show(pool.waiting)});
     }
     add_table(lines, rows);
 }
 
 void add_groups(std::vector<std::string>& lines, const TopSample& now) {
     if (now.groups.empty()) return;
-    std::vector<Row> rows = {{"GROUP", "MEMBERS", "MESSAGES"}};
+    std::vector<Row> rows = {{"GROUP", "MEMBERS", "OFFSET", "HISTORY"}};
     for (const TopGroup& group : now.groups) {
-        rows.push_back({group.name, show(group.members), show(group.messages)});
+        rows.push_back({group.name, show(group.members), show(group.offset), show(group.history)});
     }
     add_table(lines, rows);
 }
@@ -278,7 +284,7 @@ Result<TopSample> read_top(const TopAnswers& answers, Instant at_time) {
     if (at(workers, {"control"}).is_object()) {
         sample.workers.push_back(read_worker(at(workers, {"control"}), "control"));
     }
-    read_priorities(at(stats, {"priorities"}), sample.priorities);
+    read_seats(stats, sample);
     if (!answers.groups.empty()) {
         const Json groups = parse(answers.groups);
         read_groups(at(groups, {"result", "groups"}), sample.groups);
@@ -299,7 +305,7 @@ std::vector<std::string> render_top(const TopSample& sample,
                                 show(sample.peak),
                                 show(sample.rejected)));
     add_workers(lines, sample, before);
-    add_priorities(lines, sample);
+    add_seats(lines, sample);
     add_groups(lines, sample);
     if (lines.size() > rows) lines.resize(rows);
     for (std::string& line : lines) cut(line, columns);

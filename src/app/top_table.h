@@ -36,12 +36,17 @@ struct TopWorker {
 
 struct TopPriority {
     std::string name;
-    std::optional<std::uint64_t> seats, nominal, waiting, seated, timeouts, refused, preempted;
+    std::optional<std::uint64_t> seats, waiting, preempted;
+};
+
+struct TopPool {
+    std::string name;
+    std::optional<std::uint64_t> seats, seats_max, waiting;
 };
 
 struct TopGroup {
     std::string name;
-    std::optional<std::uint64_t> members, messages;
+    std::optional<std::uint64_t> members, offset, history;
 };
 
 struct TopSample {
@@ -50,8 +55,9 @@ struct TopSample {
     bool is_draining = false;
     std::optional<std::uint64_t> connections, connections_max, peak, rejected;
     std::vector<TopWorker> workers;
-    std::vector<TopPriority> priorities;  // in the order of the answer
-    std::vector<TopGroup> groups;         // largest first
+    std::vector<TopPriority> priorities;
+    std::vector<TopPool> pools;
+    std::vector<TopGroup> groups;  // of the first page, largest first
 };
 
 // An error when the answers about figures or workers are no JSON of a gateway.

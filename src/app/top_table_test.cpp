@@ -78,16 +78,28 @@ TEST(TopTable, AReplacedWorkerHasNoRateFromTheOneBefore) {
         << joined(render_top(now, &before, wide, wide));
 }
 
-TEST(TopTable, ShowsPrioritiesInTheirOrderAndTheLargestGroupsFirst) {
+TEST(TopTable, ShowsPrioritiesInTheirOrderAndPoolsAndTheLargestGroupsFirst) {
     const std::string one = stats(
-        R"(,"priorities":{"low":{"seats":3,"waiting":9},"critical":{"seats":1,"nominal":10}})");
+        R"(,"byPriority":{"low":3,"critical":1},"waiting":{"low":9,"critical":0},)"
+        R"("preemptions":{"low":{"critical":2,"high":1}},)"
+        R"("pools":{"trading":{"max":20,"byPriority":{"low":3,"high":4},"waiting":{"low":9}}})");
     const std::string two = workers(1);
-    const std::string groups =
-        R"({"result":{"groups":[{"group":"a","members":2},{"group":"b","members":5}]}})";
+    const std::string groups = R"({"result":{"groups":[{"group":"a","members":2,"offset":null},)"
+                               R"({"group":"b","members":5,"offset":12,"history":7}]}})";
     const std::string text = joined(render_top(sample_of({one, two, groups}), nullptr, wide, wide));
-    EXPECT_NE(text.find("PRIORITY  SEATS  NOMINAL  WAITING"), std::string::npos) << text;
-    EXPECT_LT(text.find("critical      1       10        -"), text.find("low           3"));
-    EXPECT_LT(text.find("\nb "), text.find("\na "));
+    EXPECT_NE(text.find("\n\n"
+                        "PRIORITY  SEATS  WAITING  PREEMPTED\n"
+                        "critical      1        0          -\n"
+                        "low           3        9          3\n"
+                        "\n"
+                        "POOL     SEATS  MAX  WAITING\n"
+                        "trading      7   20        9\n"
+                        "\n"
+                        "GROUP  MEMBERS  OFFSET  HISTORY\n"
+                        "b            5      12        7\n"
+                        "a            2       -        -\n"),
+              std::string::npos)
+        << text;
 }
 
 TEST(TopTable, WhatIsNotToldIsLeftOut) {

@@ -1,5 +1,5 @@
 // The verbs of the program, one file each (check.cpp, serve.cpp, connect.cpp, send.cpp, bench.cpp,
-// top.cpp).
+// top.cpp, drain.cpp).
 // Each runs to its end and returns the exit status.
 #pragma once
 
@@ -13,5 +13,6 @@ namespace wspool::app {
 [[nodiscard]] int run_send(const SendArgs& args);
 [[nodiscard]] int run_bench(const BenchArgs& args);
 [[nodiscard]] int run_top(const TopArgs& args);
+[[nodiscard]] int run_drain(const DrainArgs& args);
 
 }  // namespace wspool::app

@@ -43,7 +43,7 @@ template <class Reason>
                  : 100.0 * static_cast<double>(c.seating.seats_taken()) / static_cast<double>(max);
     return {{"current", c.seating.seats_taken()},
             {"max", max},
-            {"free", max > c.seating.seats_taken() ? max - c.seating.seats_taken() : 0},
+            {"free", max - std::min(max, c.seating.seats_taken())},
             {"peak", c.connections_peak},
             {"created", c.connections_opened},
             {"closed", total<metrics::CloseReason>(c.connections_closed)},

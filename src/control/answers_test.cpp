@@ -126,6 +126,17 @@ TEST_F(AnswersTest, MetricsHaveALabelPerWorker) {
     }
 }
 
+TEST_F(AnswersTest, StatsTellWhoDidNotGetIn) {
+    Counters counters;
+    counters.add(metrics::RejectReason::timeout);
+    counters.add(metrics::RejectReason::capacity);
+    counters.add(metrics::RejectReason::descriptors);
+    counters.add(metrics::RejectReason::malformed);
+    page.publish(0, counters, start);
+    EXPECT_EQ(result("/api/stats")["errors"],
+              (json{{"timeout", 1}, {"capacity", 2}, {"other", 1}}));
+}
+
 TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
     Counters counters;
     metrics::Seating& seating = counters.seating;
@@ -163,17 +174,6 @@ TEST_F(AnswersTest, SeatsAreToldByPoolAndPriority) {
     EXPECT_EQ(stats["preemptions"]["low"]["high"], 5);
     EXPECT_EQ(stats["pools"]["trading"]["max"], 20);
     EXPECT_EQ(stats["pools"]["default"]["byPriority"]["high"], 3);
-}
-
-TEST_F(AnswersTest, StatsTellWhoDidNotGetIn) {
-    Counters counters;
-    counters.add(metrics::RejectReason::timeout);
-    counters.add(metrics::RejectReason::capacity);
-    counters.add(metrics::RejectReason::descriptors);
-    counters.add(metrics::RejectReason::malformed);
-    page.publish(0, counters, start);
-    EXPECT_EQ(result("/api/stats")["errors"],
-              (json{{"timeout", 1}, {"capacity", 2}, {"other", 1}}));
 }
 
 }  // namespace

@@ -72,9 +72,9 @@ void Control::flush_peers() {
 
 void Control::read_peers() {
     while (peers_.next(engine_.now())) {
-        const link::PeerLinks::ControlRecord& record = peers_.control_record();
-        if (record.peer != 0 && !api_.on_record(record.peer, record.bytes, engine_.now())) {
-            peers_.end(record.peer, engine_.now());
+        const link::PeerLinks::OwnRecord& own = peers_.own();
+        if (own.peer != 0 && !api_.on_record(own.peer, own.bytes, engine_.now())) {
+            link::PeerLinks::give_up(own.peer, "it sent a record that cannot be read.");
         }
         take_actions();
     }

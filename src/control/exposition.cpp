@@ -62,8 +62,9 @@ void append_counters(std::vector<MetricFamily>& out, const std::vector<Block>& w
             }
             for (const auto& sample : family.samples) {
                 std::vector<ClientMetric::Label> labels = {{"worker", worker.label}};
+                if (!family.kind.empty()) labels.push_back({"kind", std::string(family.kind)});
                 if (!sample.reason.empty())
-                    labels.push_back({"reason", std::string(sample.reason)});
+                    labels.push_back({std::string(family.label), std::string(sample.reason)});
                 add(out[at], std::move(labels), static_cast<double>(sample.value));
             }
             ++at;

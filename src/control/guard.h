@@ -19,8 +19,6 @@
 
 namespace wspool::control {
 
-inline constexpr std::size_t token_size_min = 16;
-
 struct GuardOptions {
     std::string token;         // empty: nobody is asked for one
     bool checks_host = false;  // on a loopback address of TCP, where there is no token

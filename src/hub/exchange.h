@@ -138,13 +138,16 @@ struct Action {
 
 struct ExchangeFigures {
     std::size_t groups = 0;  // with members here
-    std::size_t names = 0;   // known here, whatever for
+    std::size_t groups_homed = 0;
+    std::size_t ids = 0;    // held by sessions here
+    std::size_t names = 0;  // known here, whatever for
     std::size_t peers = 0;
     std::size_t window_bytes = 0;  // used, over all homes
     std::size_t window_records = 0;
     std::size_t parked = 0;  // publishes that wait for window
     std::size_t parked_bytes = 0;
-    std::size_t log_records = 0;       // unstable messages held here
+    std::size_t log_records = 0;  // unstable messages held here
+    std::size_t log_bytes = 0;
     std::size_t history_messages = 0;  // of groups homed here, stable and unstable
     std::size_t history_bytes = 0;
     std::size_t joins_waiting = 0;      // unanswered joins and registers of sessions here

@@ -199,8 +199,11 @@ ExchangeFigures Exchange::State::figures() const {
     ExchangeFigures figures = totals;
     figures.groups = groups_with_members;
     figures.names = name_pool.used();
+    figures.groups_homed = groups_homed;
+    figures.ids = ids.size();
     figures.peers = home.peer_count;
     figures.log_records = home.log.size();
+    figures.log_bytes = log_bytes;
     figures.history_messages = history_messages;
     figures.history_bytes = history_bytes;
     for (const Upstream& upstream : upstreams) {

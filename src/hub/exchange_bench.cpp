@@ -1,4 +1,5 @@
-// What a broadcast costs the hub: alone, with and without history; and by a link.
+// What a broadcast costs the hub: alone, with and without history; and by a link, with and without
+// stable marks.
 #include "hub/exchange.h"
 #include "wire/records.h"
 
@@ -35,6 +36,7 @@ void by_link(benchmark::State& state) {
     SeededEntropy entropy(1);
     hub::ExchangeOptions options;
     options.index_count = 2;
+    options.plant.no_marks = state.range(1) == 0;
     hub::Exchange home(options, entropy);
     options.index = 1;
     options.incarnation = 2;
@@ -84,7 +86,7 @@ void by_link(benchmark::State& state) {
     }
     state.SetItemsProcessed(state.iterations() * batch);
 }
-BENCHMARK(by_link)->Arg(1)->Arg(32);
+BENCHMARK(by_link)->ArgNames({"batch", "marks"})->ArgsProduct({{1, 32}, {0, 1}});
 
 }  // namespace
 }  // namespace wspool

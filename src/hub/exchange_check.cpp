@@ -42,6 +42,8 @@ void Exchange::State::check_memberships() const {
 }
 
 void Exchange::State::check_windows() const {
+    std::size_t logged = 0;
+    for (const LogEntry& entry : home.log) logged += entry.size;
     for (const Upstream& upstream : upstreams) {
         std::size_t bytes = 0;
         std::size_t records = 0;
@@ -56,11 +58,13 @@ void Exchange::State::check_windows() const {
                 if (entry.charge > 0) ++records;
             }
         }
+        for (const LogEntry& entry : upstream.log) logged += entry.size;
         WSPOOL_ASSERT(upstream.window_bytes == bytes);
         WSPOOL_ASSERT(upstream.window_records == records);
         WSPOOL_ASSERT(bytes <= options.window_bytes);
         WSPOOL_ASSERT(records <= options.window_records);
     }
+    WSPOOL_ASSERT(log_bytes == logged);
 }
 
 void Exchange::State::check_messages() const {

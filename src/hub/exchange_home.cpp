@@ -31,7 +31,9 @@ Exchange::State::SequencedMessage Exchange::State::sequence(const Passing& passi
         home.stable = at.s;
     } else {
         if (passing.publisher != self || options.plant.early_credit) charge = 0;
-        home.log.push_back({at.s, index, charge});
+        const std::size_t size = index != IndexTable::none ? passing.payload.size() : 0;
+        home.log.push_back({at.s, index, charge, static_cast<std::uint32_t>(size)});
+        log_bytes += size;
         if (charge > 0) {
             own().window_bytes += charge;
             ++own().window_records;
@@ -144,7 +146,7 @@ void Exchange::State::sequence_publish(const wire::Publish& publish,
 // the stable mark
 
 void Exchange::State::set_sent(PeerState& peer, std::uint64_t s) {
-    if (s <= peer.sent) return;
+    if (s <= peer.sent || options.plant.no_marks) return;
     if (peer.got >= peer.sent) ++home.behind;
     peer.sent = s;
 }
@@ -190,6 +192,7 @@ void Exchange::State::on_stable_here(Instant now) {
     while (!home.log.empty() && home.log.front().s <= home.stable) {
         const LogEntry entry = home.log.front();
         home.log.pop_front();
+        log_bytes -= entry.size;
         if (entry.charge > 0) {
             own().window_bytes -= entry.charge;
             --own().window_records;

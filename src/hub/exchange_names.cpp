@@ -64,6 +64,7 @@ std::uint32_t Exchange::State::find_or_make(wire::Space space,
     // Made anew, it gets a new epoch: else an old `since` would look valid (R7).
     if (is_mine(name)) name.position = {entropy.next_u64(), 0};
     by_text.insert(hash, index);
+    if (is_mine(name) && space == wire::Space::group) ++groups_homed;
     // One that is homed elsewhere is settled by whoever made it, once it says what for.
     if (is_mine(name)) {
         name.idle_since = now;
@@ -150,6 +151,7 @@ void Exchange::State::forget(std::uint32_t index) {
     use(index);
     while (name.has_messages()) drop_front(name);
     by_text.erase(hash_of(name.space, name.text), index);
+    if (is_mine(name) && name.space == wire::Space::group) --groups_homed;
     const std::uint32_t generation = name.generation + 1;
     name = Name{};
     name.generation = generation;

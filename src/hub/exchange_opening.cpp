@@ -266,7 +266,9 @@ void Exchange::State::log_merged(Merge& merge, Instant now) {
                       .kind = entry.kind},
                      {.sender_id = entry.sender_id, .payload = entry.payload});
         touch_history(logged.name, now);
-        home.log.push_back({logged.s, logged.name, 0});
+        const auto size = static_cast<std::uint32_t>(entry.payload.size());
+        home.log.push_back({logged.s, logged.name, 0, size});
+        log_bytes += size;
     }
 }
 

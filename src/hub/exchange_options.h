@@ -39,6 +39,9 @@ struct Plant {
     bool early_credit = false;  // EARLYCREDIT: window comes back when sequenced, not when stable
     bool ack_blocks = false;    // ACKBLOCKS: one `got` for each record instead of one a turn
     bool open_ack = false;      // OPENACK: S is given out before all have processed `opened`
+    // No fault but a measure: what a broadcast costs where nobody is asked whether it arrived. For
+    // publishes at their home alone.
+    bool no_marks = false;
 };
 
 struct ExchangeOptions {

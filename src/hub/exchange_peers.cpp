@@ -216,7 +216,7 @@ Result<void> Exchange::State::on_record_from_home(Upstream& upstream,
 // The home is told once a turn how far we are.
 void Exchange::State::process(Upstream& upstream, std::uint64_t s) {
     upstream.highest = std::max(upstream.highest, s);
-    upstream.got_due = true;
+    upstream.got_due = !options.plant.no_marks;
     if (options.plant.ack_blocks) send(upstream.home, wire::Got{.s = upstream.highest});
 }
 
@@ -240,7 +240,8 @@ Result<void> Exchange::State::on_deliver(Upstream& upstream,
         }
         name.position = position;
     }
-    if (entry.s > upstream.stable && !log_entry(upstream, index, entry, now)) {
+    const bool is_logged = entry.s > upstream.stable && !options.plant.no_marks;
+    if (is_logged && !log_entry(upstream, index, entry, now)) {
         return no_record("deliver: its offset was used before");
     }
     if (name.reception == Reception::live) {
@@ -279,7 +280,9 @@ bool Exchange::State::log_entry(Upstream& upstream,
     // In order of s: what comes inside an answer to a join may be older than the last delivery.
     auto at = upstream.log.end();
     while (at != upstream.log.begin() && std::prev(at)->s > entry.s) --at;
-    upstream.log.insert(at, {entry.s, index, 0});
+    const auto size = static_cast<std::uint32_t>(entry.payload.size());
+    upstream.log.insert(at, {entry.s, index, 0, size});
+    log_bytes += size;
     return true;
 }
 
@@ -289,6 +292,7 @@ void Exchange::State::on_stable(Upstream& upstream, std::uint64_t s, Instant now
     upstream.stable = s;
     while (!upstream.log.empty() && upstream.log.front().s <= s) {
         const std::uint32_t index = upstream.log.front().name;
+        log_bytes -= upstream.log.front().size;
         upstream.log.pop_front();
         if (names[index].text.empty()) continue;  // forgotten with an earlier entry
         trim(index, now);

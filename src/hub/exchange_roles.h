@@ -70,6 +70,7 @@ struct LogEntry {
     std::uint64_t s = 0;
     std::uint32_t name = IndexTable::none;
     std::uint32_t charge = 0;  // at the home: of a publish of this worker
+    std::uint32_t size = 0;    // of the payload
 };
 
 enum class UpstreamState : std::uint8_t {

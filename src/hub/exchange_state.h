@@ -340,6 +340,8 @@ struct Exchange::State {
     std::vector<NameList<&Name::history>> histories;  // by rule
     std::size_t history_bytes = 0;
     std::size_t history_messages = 0;
+    std::size_t log_bytes = 0;  // of all logs
+    std::size_t groups_homed = 0;
     std::size_t groups_with_members = 0;
 
     ChunkedArray<SessionState> sessions;

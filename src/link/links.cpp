@@ -43,7 +43,9 @@ struct Links::Link {
     RecordReader reader;
     RecordQueue queue;
     std::size_t in_flight = 0;  // of the queue, given to the loop for the next wait()
-    int receives_left = 0;      // of the channel, in this visit
+    std::uint64_t handed_over = 0;
+    std::uint64_t written = 0;
+    int receives_left = 0;  // of the channel, in this visit
     bool is_blocked = false;
     bool takes_more = true;  // no write has failed
     bool has_stream_ended = false;
@@ -136,6 +138,7 @@ bool Links::has(Peer peer) const {
 
 void Links::send(Peer peer, ByteBuffer& records) {
     Link* link = find(peer);
+    if (link != nullptr) link->handed_over += records.size();
     if (link == nullptr || !link->takes_more) {
         figures_.bytes_lost += records.size();
         records.clear();
@@ -186,6 +189,7 @@ void Links::settle(Link& link) {
     link.queue.pop(taken);
     figures_.queued -= taken;
     figures_.bytes_out += taken;
+    link.written += taken;
 }
 
 void Links::on_short_send(const io::ShortSend& short_send) {
@@ -328,6 +332,12 @@ void Links::finish(Link& link, std::string reason, bool is_cut) {
 std::size_t Links::queued(Peer peer) const {
     const Link* link = find(peer);
     return link != nullptr ? link->queue.size() - link->in_flight : 0;
+}
+
+Progress Links::progress(Peer peer) const {
+    const Link* link = find(peer);
+    if (link == nullptr) return {};
+    return {link->handed_over, link->written, link->in_flight > 0};
 }
 
 std::size_t Links::memory() const {

@@ -66,6 +66,13 @@ struct Event {
     bool is_cut = false;    // ended by us, for what it did: the peer may live
 };
 
+// How far the bytes for one peer have come, since the link was made.
+struct Progress {
+    std::uint64_t handed_over = 0;  // by the owner, also what is lost
+    std::uint64_t written = 0;      // taken by the kernel, as of the last flush()
+    bool is_sending = false;        // something is in flight, of which the next wait() decides
+};
+
 // Since the start; `queued` and `links` as of now.
 struct Figures {
     std::uint64_t links = 0;
@@ -109,6 +116,7 @@ class Links {
     [[nodiscard]] bool next(Event& event);
 
     [[nodiscard]] const Figures& figures() const { return figures_; }
+    [[nodiscard]] Progress progress(Peer peer) const;
     // What waits to be sent on one link.
     [[nodiscard]] std::size_t queued(Peer peer) const;
     // What the links occupy, beyond a fixed size each.

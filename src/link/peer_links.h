@@ -8,6 +8,9 @@
 //   while (peers.next(now)) take
 //   for each foreign event { peers.on_event(…); while (peers.next(now)) take }
 //
+// Who passes connections on, or takes any, also asks next_offer() after flush() and each next(),
+// until there is none.
+//
 // Invariant: a peer has a link exactly as long as the exchange knows it. Where a link cannot be
 // made, or is lost and its peer lives (nonsense, or a bound of Links), this process aborts.
 // Ownership: owns the links; the exchange is the owner's.
@@ -15,6 +18,7 @@
 
 #include "hub/exchange.h"
 #include "link/links.h"
+#include "link/offers.h"
 
 #include <vector>
 
@@ -34,15 +38,17 @@ class PeerLinks {
   public:
     PeerLinks(io::Loop& loop, const LinkOptions& options, hub::Exchange& exchange)
         : loop_(loop), exchange_(exchange), links_(loop, options) {}
+    ~PeerLinks();
+    PeerLinks(const PeerLinks&) = delete;
+    PeerLinks& operator=(const PeerLinks&) = delete;
 
     // Take the exchange's actions afterwards.
     void add(const PeerLink& peer, Instant now);
     void flush();
-    [[nodiscard]] bool wants_turn() const { return links_.wants_turn(); }
+    [[nodiscard]] bool wants_turn() const;
     void on_short_send(const io::ShortSend& short_send) { links_.on_short_send(short_send); }
     void on_event(const io::Event& event) { links_.on_event(event); }
-    // Gives the exchange the next thing that a peer did; false: there was none. Descriptors are
-    // closed: nobody passes any yet (R44).
+    // Does what comes of the next thing that a peer did; false: there was none.
     [[nodiscard]] bool next(Instant now);
     // After next(), until it is called again: a record that is not the exchange's but the owner's
     // (wire::is_owners()). peer 0: it was none. Who finds nonsense there gives
@@ -54,12 +60,27 @@ class PeerLinks {
     [[nodiscard]] const OwnRecord& own() const { return own_; }
     [[noreturn]] static void give_up(wire::Incarnation peer, std::string_view why);
 
+    // ---- connections that are passed on (R44)
+    [[nodiscard]] bool can_offer(wire::Incarnation peer) const;
+    // False: the connection could not be sent, and stays the caller's; else it is taken over.
+    [[nodiscard]] bool offer(wire::Incarnation peer, Connection& connection);
+    void take(const OfferEvent& asked);
+    void decline(const OfferEvent& asked, wire::Decline reason);
+    // What is only to be closed is closed here, also what was `taken`.
+    [[nodiscard]] bool next_offer(OfferEvent& event);
+    [[nodiscard]] const Offers& offers() const { return offers_; }
+
+    [[nodiscard]] const Figures& figures() const { return links_.figures(); }
+
   private:
     void end(wire::Incarnation peer, Instant now);
+    void on_record(const Event& event, Instant now);
+    void on_descriptor(const Event& event);
 
     io::Loop& loop_;
     hub::Exchange& exchange_;
     Links links_;
+    Offers offers_;
     std::vector<wire::Incarnation> peers_;
     OwnRecord own_;
 };

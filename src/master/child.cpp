@@ -42,6 +42,7 @@ MasterSays ChildLink::next(Peer& peer) {
                 return MasterSays::reload;
             case LinkMessageKind::ready:
             case LinkMessageKind::drained:
+            case LinkMessageKind::ask_drain:
                 break;  // ours to say
         }
         break;
@@ -56,6 +57,10 @@ void ChildLink::say_ready() {
 
 void ChildLink::say_drained() {
     say(static_cast<std::uint32_t>(LinkMessageKind::drained));
+}
+
+void ChildLink::ask_drain() {
+    say(static_cast<std::uint32_t>(LinkMessageKind::ask_drain));
 }
 
 void ChildLink::say(std::uint32_t kind) {

@@ -64,6 +64,7 @@ class ChildLink {
 
     void say_ready();
     void say_drained();
+    void ask_drain();
     // Sends what could not be sent before; to be called once per turn.
     void flush();
 

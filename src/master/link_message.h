@@ -23,6 +23,7 @@ enum class LinkMessageKind : std::uint32_t {
     // ---- from the child
     ready,
     drained,
+    ask_drain,  // the control process: somebody wants the gateway to end
 };
 
 struct LinkMessage {
@@ -45,7 +46,7 @@ using LinkMessageBytes = std::array<std::byte, sizeof(LinkMessage)>;
     LinkMessage message;
     if (bytes.size() != sizeof message) return std::nullopt;
     std::memcpy(&message, bytes.data(), sizeof message);
-    if (message.kind < LinkMessageKind::peer_stream || message.kind > LinkMessageKind::drained) {
+    if (message.kind < LinkMessageKind::peer_stream || message.kind > LinkMessageKind::ask_drain) {
         return std::nullopt;
     }
     return message;

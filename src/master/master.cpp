@@ -142,6 +142,11 @@ void Master::hear(std::size_t place) {
         if (!message) continue;
         if (message->kind == LinkMessageKind::ready) supervisor_.on_ready(place, now());
         if (message->kind == LinkMessageKind::drained) supervisor_.on_drained(place, now());
+        // As the first signal does; asked again it is no second one.
+        if (message->kind == LinkMessageKind::ask_drain && is_control(place) &&
+            !supervisor_.is_draining()) {
+            supervisor_.on_order(Order::end, now());
+        }
     }
     if (outcome == io::ChannelReceive::nothing) return;
     // It has ended, or is about to; the line would be readable for ever.

@@ -51,6 +51,10 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(DropReason::coun
 };
 static_assert(!drop_names.back().empty());
 
+constexpr std::array<std::string_view, static_cast<std::size_t>(HandoverResult::count_)>
+    handover_names = {"taken", "declined", "returned"};
+static_assert(!handover_names.back().empty());
+
 template <class Reason, std::size_t count>
 std::string_view label(const std::array<std::string_view, count>& names, Reason reason) {
     WSPOOL_ASSERT(reason < Reason::count_);
@@ -117,11 +121,127 @@ constexpr Plain of_now[] = {
     {"wspool_queued", true, &Counters::queued, "Accepted messages that wait now."},
     {"wspool_outbox_bytes", true, &Counters::outbox_bytes, "Bytes that wait now."},
     {"wspool_groups", true, &Counters::groups, "Groups that have members now."},
+    {"wspool_connections_pending",
+     true,
+     &Counters::connections_pending,
+     "Connections promised a seat that have not arrived from another worker yet."},
+    {"wspool_placements_in_flight",
+     true,
+     &Counters::placements_in_flight,
+     "Connections offered to other workers and not answered now."},
+};
+
+constexpr Plain of_exchange_now[] = {
+    {"wspool_exchange_publishes_in_flight",
+     true,
+     &Counters::publishes_in_flight,
+     "Publishes of this worker that not all receivers are known to have."},
+    {"wspool_exchange_window_bytes",
+     true,
+     &Counters::window_bytes,
+     "What these use of the windows, over all homes."},
+    {"wspool_exchange_publishes_parked",
+     true,
+     &Counters::publishes_parked,
+     "Publishes that wait for window; their senders are not read."},
+    {"wspool_exchange_parked_bytes", true, &Counters::parked_bytes, "Bytes of these."},
+    {"wspool_exchange_joins_waiting",
+     true,
+     &Counters::joins_waiting,
+     "Joins and ids that other workers have not answered."},
+    {"wspool_exchange_log_records",
+     true,
+     &Counters::log_records,
+     "Messages that are kept until all receivers have them."},
+    {"wspool_exchange_log_bytes", true, &Counters::log_bytes, "Payload bytes of these."},
+    {"wspool_exchange_history_messages",
+     true,
+     &Counters::history_messages,
+     "Messages kept of the groups homed here, unstable ones included."},
+    {"wspool_exchange_history_bytes", true, &Counters::history_bytes, "Bytes of these."},
+    {"wspool_exchange_groups_homed",
+     true,
+     &Counters::groups_homed,
+     "Groups homed here, with members anywhere or with a numbering to keep."},
+    {"wspool_exchange_ids",
+     true,
+     &Counters::ids_registered,
+     "Client ids held by connections here."},
+    {"wspool_exchange_names", true, &Counters::names, "Groups and ids known here, whatever for."},
+    {"wspool_links", true, &Counters::links, "Other processes that this one is linked to."},
+    {"wspool_link_queued_bytes",
+     true,
+     &Counters::link_queued_bytes,
+     "Bytes that wait to be sent to other processes."},
+    {"wspool_link_queued_peak_bytes",
+     true,
+     &Counters::link_queued_peak,
+     "The most that ever waited on one link."},
+};
+constexpr Plain of_exchange[] = {
+    {"wspool_exchange_joins_recovered_total",
+     false,
+     &Counters::joins_recovered,
+     "Joins that got all they had missed, answered by this home."},
+    {"wspool_exchange_joins_unrecovered_total",
+     false,
+     &Counters::joins_unrecovered,
+     "Joins that were told that something is missing."},
+    {"wspool_exchange_publishes_unavailable_total",
+     false,
+     &Counters::publishes_unavailable,
+     "Publishes answered as unavailable."},
+    {"wspool_exchange_publishes_parked_out_total",
+     false,
+     &Counters::publishes_parked_out,
+     "Of these, for want of room to wait."},
+    {"wspool_exchange_publishes_resent_total",
+     false,
+     &Counters::publishes_resent,
+     "Publishes sent again to a new home."},
+    {"wspool_exchange_publishes_poison_total",
+     false,
+     &Counters::publishes_poison,
+     "Publishes dropped because their homes kept dying."},
+    {"wspool_exchange_openings_total",
+     false,
+     &Counters::home_openings,
+     "Times that a worker began to be the home of its names."},
+    {"wspool_exchange_holes_total",
+     false,
+     &Counters::home_holes,
+     "Groups in which a new home found messages missing; there should be none."},
+    {"wspool_links_ended_total",
+     false,
+     &Counters::links_ended,
+     "Links to other processes that have ended."},
+    {"wspool_link_records_received_total",
+     false,
+     &Counters::link_records_received,
+     "Records from other processes."},
+    {"wspool_link_records_sent_total",
+     false,
+     &Counters::link_records_sent,
+     "Records for other processes."},
+    {"wspool_link_bytes_received_total",
+     false,
+     &Counters::link_bytes_received,
+     "Bytes of links received."},
+    {"wspool_link_bytes_sent_total",
+     false,
+     &Counters::link_bytes_sent,
+     "Bytes of links that the kernel took."},
+    {"wspool_link_bytes_lost_total",
+     false,
+     &Counters::link_bytes_lost,
+     "Bytes that waited for a process that ended."},
 };
 
 void append(std::vector<Family>& out, std::span<const Plain> table, const Counters& counters) {
     for (const Plain& plain : table) {
-        out.push_back({plain.name, plain.help, plain.is_gauge, {{{}, counters.*plain.field}}});
+        Family family{plain.name, plain.help, plain.is_gauge, {}};
+        family.samples.push_back({{}, counters.*plain.field});
+        out.push_back(std::move(family));
     }
 }
 
@@ -149,6 +269,10 @@ std::string_view name(DropReason reason) {
     return label(drop_names, reason);
 }
 
+std::string_view name(HandoverResult result) {
+    return label(handover_names, result);
+}
+
 bool Counters::is_conserved() const {
     std::uint64_t settled = delivered + queued;
     for (const std::uint64_t n : dropped) settled += n;
@@ -172,6 +296,14 @@ std::vector<Family> families(const Counters& counters) {
                    false,
                    samples_of<DropReason>(counters.dropped)});
     append(out, of_now, counters);
+    out.push_back({"wspool_handovers_total",
+                   "Connections offered to other workers, by what became of them.",
+                   false,
+                   samples_of<HandoverResult>(counters.placements),
+                   "result",
+                   "placement"});
+    append(out, of_exchange_now, counters);
+    append(out, of_exchange, counters);
     return out;
 }
 
@@ -203,7 +335,10 @@ Figures list(const Counters& counters, bool skip_zero) {
             std::string figure(family.name);
             if (!sample.reason.empty()) {
                 if (skip_zero && sample.value == 0) continue;
-                figure.append("{reason=\"").append(sample.reason).append("\"}");
+                figure += '{';
+                if (!family.kind.empty())
+                    figure.append("kind=\"").append(family.kind).append("\",");
+                figure.append(family.label).append("=\"").append(sample.reason).append("\"}");
             }
             out.emplace_back(std::move(figure), sample.value);
         }

@@ -82,9 +82,18 @@ enum class DropReason : std::uint8_t {
     count_
 };
 
+// What became of a connection that was offered to another worker; counted by the one that offered.
+enum class HandoverResult : std::uint8_t {
+    taken,
+    declined,  // and served or refused by the one that offered
+    returned,  // likewise, as the other worker has ended, or could not be reached
+    count_
+};
+
 [[nodiscard]] std::string_view name(CloseReason reason);
 [[nodiscard]] std::string_view name(RejectReason reason);
 [[nodiscard]] std::string_view name(DropReason reason);
+[[nodiscard]] std::string_view name(HandoverResult result);
 
 template <class Reason>
 using PerReason = std::array<std::uint64_t, static_cast<std::size_t>(Reason::count_)>;
@@ -104,24 +113,47 @@ struct Counters {
     PerReason<DropReason> dropped{};
     std::uint64_t outbox_bytes = 0;  // now
     std::uint64_t groups = 0;        // now
-    Seating seating;                 // last: the page writes it only when it changed
+    // Placement (R44). Now: promised a seat, and not here yet; offered to others, and not answered.
+    std::uint64_t connections_pending = 0;
+    std::uint64_t placements_in_flight = 0;
+    PerReason<HandoverResult> placements{};
+    // What groups and ids do among the processes of a gateway. Now:
+    std::uint64_t publishes_in_flight = 0, window_bytes = 0;
+    std::uint64_t publishes_parked = 0, parked_bytes = 0;
+    std::uint64_t joins_waiting = 0;
+    std::uint64_t log_records = 0, log_bytes = 0;
+    std::uint64_t history_messages = 0, history_bytes = 0;
+    std::uint64_t groups_homed = 0, ids_registered = 0, names = 0;
+    std::uint64_t links = 0, link_queued_bytes = 0, link_queued_peak = 0;
+    // Since the start:
+    std::uint64_t joins_recovered = 0, joins_unrecovered = 0;
+    std::uint64_t publishes_unavailable = 0, publishes_parked_out = 0;
+    std::uint64_t publishes_resent = 0, publishes_poison = 0;
+    std::uint64_t home_openings = 0, home_holes = 0;
+    std::uint64_t links_ended = 0;
+    std::uint64_t link_records_received = 0, link_records_sent = 0;
+    std::uint64_t link_bytes_received = 0, link_bytes_sent = 0, link_bytes_lost = 0;
+    Seating seating;  // last: the page writes it only when it changed
 
     void add(CloseReason reason) { ++connections_closed[static_cast<std::size_t>(reason)]; }
     void add(RejectReason reason) { ++connections_rejected[static_cast<std::size_t>(reason)]; }
     void add(DropReason reason, std::uint64_t n) { dropped[static_cast<std::size_t>(reason)] += n; }
+    void add(HandoverResult result) { ++placements[static_cast<std::size_t>(result)]; }
     [[nodiscard]] bool is_conserved() const;
 };
 
 // One exposed name with its values: a single one without a label, or one per reason.
 struct Family {
     struct Sample {
-        std::string_view reason;  // empty: the family has no label
+        std::string_view reason;  // the label's value; empty: the family has none
         std::uint64_t value;
     };
     std::string_view name;
     std::string_view help;  // one line
     bool is_gauge;
     std::vector<Sample> samples;
+    std::string_view label = "reason";  // of the samples
+    std::string_view kind{};            // the same in all samples; empty: there is no such label
 };
 
 // Every figure, by family, in a fixed order.

@@ -60,6 +60,9 @@ TEST(CountersTest, AReasonIsListedUnderItsLabel) {
     EXPECT_EQ(figure(counters, "wspool_connections_rejected_total{reason=\"version\"}"), 1u);
     EXPECT_EQ(figure(counters, "wspool_dropped_total{reason=\"closed\"}"), 7u);
     EXPECT_EQ(figure(counters, "wspool_dropped_total{reason=\"slow_consumer\"}"), 0u);
+    counters.add(HandoverResult::declined);
+    EXPECT_EQ(figure(counters, "wspool_handovers_total{kind=\"placement\",result=\"declined\"}"),
+              1u);
 }
 
 TEST(CountersTest, ZeroReasonsAreLeftOutOnRequestAndPlainFiguresNever) {
@@ -70,6 +73,7 @@ TEST(CountersTest, ZeroReasonsAreLeftOutOnRequestAndPlainFiguresNever) {
     const std::size_t reasons = static_cast<std::size_t>(CloseReason::count_) +
                                 static_cast<std::size_t>(RejectReason::count_) +
                                 static_cast<std::size_t>(DropReason::count_) +
+                                static_cast<std::size_t>(HandoverResult::count_) +
                                 static_cast<std::size_t>(AcquireResult::count_);
     EXPECT_EQ(all.size() - brief.size(), reasons - 1);
     EXPECT_EQ(figure(counters, "wspool_connections"), 0u);

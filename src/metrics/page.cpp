@@ -154,6 +154,24 @@ std::string_view name(DeathKind kind) {
     WSPOOL_UNREACHABLE();
 }
 
+// Gone with the process, and owed to nobody: others have it, or it is lost with its clients.
+constexpr std::uint64_t Counters::*exchange_gauges[] = {
+    &Counters::publishes_in_flight,
+    &Counters::window_bytes,
+    &Counters::publishes_parked,
+    &Counters::parked_bytes,
+    &Counters::joins_waiting,
+    &Counters::log_records,
+    &Counters::log_bytes,
+    &Counters::history_messages,
+    &Counters::history_bytes,
+    &Counters::groups_homed,
+    &Counters::ids_registered,
+    &Counters::names,
+    &Counters::links,
+    &Counters::link_queued_bytes,
+};
+
 Counters settle(const Counters& dead) {
     Counters settled = dead;
     settled.dropped[static_cast<std::size_t>(DropReason::worker_lost)] += dead.queued;
@@ -166,12 +184,16 @@ Counters settle(const Counters& dead) {
     settled.seating.waiting_since = 0;
     settled.seating.seats = {};
     settled.seating.waiters = {};
+    settled.connections_pending = 0;
+    settled.placements_in_flight = 0;
+    for (std::uint64_t Counters::*const gauge : exchange_gauges) settled.*gauge = 0;
     return settled;
 }
 
 Counters continued(const Counters& base, const Counters& current) {
     Counters result = add_words(base, current);
     result.connections_peak = std::max(base.connections_peak, current.connections_peak);
+    result.link_queued_peak = std::max(base.link_queued_peak, current.link_queued_peak);
     return result;
 }
 

@@ -4,6 +4,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <array>
+#include <bit>
 #include <memory>
 #include <new>
 
@@ -131,6 +133,21 @@ TEST(PageTest, CountersSurviveADeathAndGaugesDoNot) {
     EXPECT_EQ(both.connections_opened, 18u);
     EXPECT_EQ(both.connections, 5u);
     EXPECT_EQ(both.connections_peak, 7u);
+}
+
+TEST(PageTest, NoGaugeButAPeakOutlivesItsProcess) {
+    Bed bed(1);
+    std::array<std::uint64_t, sizeof(Counters) / sizeof(std::uint64_t)> words;
+    words.fill(3);
+    bed.page.publish(0, std::bit_cast<Counters>(words), start);
+    bed.page.bury(0);
+    const Counters left = bed.page.snapshot(0).counters;
+    for (const Family& family : families(left)) {
+        const bool stays = !family.is_gauge || family.name.find("_peak") != std::string_view::npos;
+        for (const Family::Sample& sample : family.samples) {
+            EXPECT_EQ(sample.value != 0, stays) << family.name;
+        }
+    }
 }
 
 TEST(PageTest, WhatADeadProcessOwedIsLostUnderItsName) {

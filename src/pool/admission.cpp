@@ -90,12 +90,13 @@ Admission::Seat* Admission::find(SeatId id) {
 }
 
 // Whether a free seat is left for class c beyond those held back for others.
-bool Admission::leaves_held_seats(std::size_t c) const {
-    std::uint32_t free = seats_max_ - seats_used_;
+bool Admission::leaves_held_seats(std::size_t c,
+                                  std::uint32_t free,
+                                  const PerPriority<std::uint32_t>& used) const {
     const std::size_t end = options_.reserve_mode == ReserveMode::seed ? c : priority_count;
     for (std::size_t d = 0; d < end; ++d) {
-        if (d == c || used_[d] >= hold_target_[d]) continue;
-        const std::uint32_t hold = hold_target_[d] - used_[d];
+        if (d == c || used[d] >= hold_target_[d]) continue;
+        const std::uint32_t hold = hold_target_[d] - used[d];
         if (hold >= free) return false;
         free -= hold;
     }

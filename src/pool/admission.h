@@ -125,6 +125,13 @@ struct AdmissionAction {
     Duration reconnect_delay{};  // preempt: when the victim should come back, jittered
 };
 
+// What a request would meet, the worst first.
+enum class Outlook : std::uint8_t {
+    waits,     // or is refused
+    preempts,  // there is a seat to be taken back for it
+    seated,
+};
+
 struct AdmissionFigures {
     std::uint32_t seats_max = 0;
     std::uint32_t seats_used = 0;  // all classes; may exceed seats_max after a resize
@@ -155,6 +162,11 @@ class Admission {
     // The same where nobody waits and a seat may be had at once. A SeatId that names nothing: it is
     // not so, and nothing was done.
     [[nodiscard]] SeatId try_seat(Priority priority, std::uint64_t tag, Instant now);
+    // What a request would meet at an Admission with the same options, where seats and queues stand
+    // so. For who chooses between several of them, from figures: notices under way are not known.
+    [[nodiscard]] Outlook outlook(Priority priority,
+                                  const PerPriority<std::uint32_t>& seats,
+                                  const PerPriority<std::uint32_t>& waiting) const;
     // The deadline of a request made now, by its class's wait_timeout.
     [[nodiscard]] Instant deadline_for(Priority priority, Instant now) const;
     void release(SeatId seat, Instant now);
@@ -266,9 +278,13 @@ class Admission {
     [[nodiscard]] Seat* find(SeatId id);
     [[nodiscard]] const Waiter* find(WaiterId id) const;
     [[nodiscard]] bool admits(std::size_t c) const {
-        return seats_used_ < seats_max_ && (!options_.shares || leaves_held_seats(c));
+        return seats_used_ < seats_max_ &&
+               (!options_.shares || leaves_held_seats(c, seats_max_ - seats_used_, used_));
     }
-    [[nodiscard]] bool leaves_held_seats(std::size_t c) const;
+    // Whether one of `free` seats may be class c's, when the others have used so many.
+    [[nodiscard]] bool leaves_held_seats(std::size_t c,
+                                         std::uint32_t free,
+                                         const PerPriority<std::uint32_t>& used) const;
     [[nodiscard]] bool is_owed(std::size_t c) const;
     [[nodiscard]] SeatId take_seat(Priority priority, std::uint64_t tag);
     void empty_seat(std::uint32_t index);

@@ -2,6 +2,7 @@
 #include "pool/admission.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace wspool::pool {
 
@@ -63,6 +64,23 @@ void Admission::check_invariants() const {
     WSPOOL_ASSERT(waiting == waiting_ && waiter_indexes_.used() == waiting_);
     WSPOOL_ASSERT(deadlines_.size() <= waiting_);
     deadlines_.check_invariants();
+}
+
+Outlook Admission::outlook(Priority priority,
+                           const PerPriority<std::uint32_t>& seats,
+                           const PerPriority<std::uint32_t>& waiting) const {
+    const std::size_t c = index_of(priority);
+    if (is_closed_ || waiting[c] > 0) return Outlook::waits;
+    const std::uint64_t taken = std::accumulate(seats.begin(), seats.end(), std::uint64_t{0});
+    if (taken < seats_max_) {
+        const auto free = seats_max_ - static_cast<std::uint32_t>(taken);
+        if (!options_.shares || leaves_held_seats(c, free, seats)) return Outlook::seated;
+    }
+    if (!has_preemption_ || seats[c] >= nominal_[c]) return Outlook::waits;
+    for (std::size_t d = c + 1; d < priority_count; ++d) {
+        if (seats[d] > nominal_[d]) return Outlook::preempts;
+    }
+    return Outlook::waits;
 }
 
 }  // namespace wspool::pool

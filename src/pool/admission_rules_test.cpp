@@ -534,5 +534,34 @@ RC_GTEST_PROP(Admission, KeepsItsBoundOnWaiting, (std::uint64_t seed)) {
     RC_ASSERT(std::set(victims.begin(), victims.end()).size() == victims.size());
 }
 
+// Where no notice is under way, figures say what a request would meet.
+RC_GTEST_PROP(AdmissionOutlook, IsWhatARequestMeets, ()) {
+    AdmissionOptions options;
+    options.seats_max = *rc::gen::inRange(1u, 30u);
+    if (*rc::gen::arbitrary<bool>()) options.shares = default_shares;
+    options.preemption.min_hold = std::chrono::hours(1);  // nobody is told to leave
+    AdmissionOwner owner(options);
+    for (int step = *rc::gen::inRange(0, 80); step > 0; --step) {
+        const bool leaves = !owner.seats.empty() && *rc::gen::inRange(0, 3) == 0;
+        if (leaves) {
+            owner.leave(std::next(owner.seats.begin(),
+                                  *rc::gen::inRange<long>(
+                                      0, static_cast<long>(owner.seats.size())))
+                            ->first);
+        } else {
+            (void)owner.ask(*rc::gen::elementOf(all_priorities));
+        }
+    }
+    const AdmissionFigures figures = owner.figures();
+    const Priority priority = *rc::gen::elementOf(all_priorities);
+    const Outlook outlook = owner.admission.outlook(priority, figures.seats, figures.waiting);
+    const bool is_seated = owner.ask(priority).kind == Verdict::Kind::seated;
+    RC_ASSERT((outlook == Outlook::seated) == is_seated);
+    if (outlook == Outlook::preempts) {
+        owner.pass(std::chrono::hours(1));
+        RC_ASSERT(!owner.told_of(AdmissionAction::Kind::preempt).empty());
+    }
+}
+
 }  // namespace
 }  // namespace wspool::pool

@@ -324,13 +324,16 @@ std::span<const io::ShortSend> Engine::foreign_short_sends() const {
     return state_->foreign_short_sends;
 }
 
-Result<SessionId> Engine::adopt(int fd, ByteView bytes) {
-    return state_->adopt(fd, bytes);
+Result<SessionId> Engine::adopt(int fd, ByteView bytes, const AdoptOptions& options) {
+    return state_->adopt(fd, bytes, options);
 }
 
-Result<Released> Engine::release(SessionId id) {
+Result<Released> Engine::release(SessionId id, std::size_t bytes_max) {
     if (state_->judged != id || id.index == UINT32_MAX) {
         return fail("only a session whose request waits for its answer can be given away");
+    }
+    if (state_->judged_bytes.size() > bytes_max) {
+        return fail("more was read of this connection than can be given away with it");
     }
     return state_->give_away(*state_->find(id));
 }

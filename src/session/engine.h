@@ -59,7 +59,8 @@ struct EngineOptions {
 };
 
 enum class EventKind : std::uint8_t {
-    opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now
+    opening,    // server: a valid upgrade was asked for: answer with accept() or refuse(), now;
+                // `tag` is the adopt()'s, else 0
     plain,      // server: a request that is no upgrade, with its body as `payload`: answer() it or
                 // refuse() (any status), now, or put_off()
     opened,     // client: upgraded; `subprotocol`
@@ -100,8 +101,14 @@ struct Block;
 
 // A connection on its way to another process (R44): Engine::release() gives it, adopt() takes it.
 struct Released {
-    int fd = -1;       // the receiver's of this, to pass on or to close
-    ByteBuffer bytes;  // all that was read of it: the request's head, and what came behind
+    int fd = -1;        // the receiver's of this, to pass on or to close
+    ByteBuffer bytes;   // all that was read of it: the request's head, and what came behind
+    Duration waited{};  // since it was accepted, wherever that was
+};
+
+struct AdoptOptions {
+    std::uint64_t tag = 0;  // comes with `opening`
+    Duration waited{};      // handshake_timeout counts from so long ago
 };
 
 // One message encoded once for many receivers: see Engine::frame() and Engine::send_frame(). A copy
@@ -144,7 +151,7 @@ class Engine {
     // Goes on with a connection that was released elsewhere, as if it had been accepted here and
     // `bytes` had been received: `opening` follows in this turn. An error leaves the descriptor to
     // the caller.
-    [[nodiscard]] Result<SessionId> adopt(int fd, ByteView bytes);
+    [[nodiscard]] Result<SessionId> adopt(int fd, ByteView bytes, const AdoptOptions& options = {});
     // Connects as a client; `opened` or `failed` follows. `options` ask for TLS (on a TlsLoop); the
     // name to verify is theirs, the Host header the handshake's.
     [[nodiscard]] Result<SessionId> connect(const io::Address& address,
@@ -173,9 +180,9 @@ class Engine {
                 std::string_view body,
                 metrics::RejectReason reason,
                 std::string_view headers = {});
-    // Gives the connection away unanswered, and forgets it. Over TLS it cannot be: an error, and
-    // the session still waits for its answer.
-    [[nodiscard]] Result<Released> release(SessionId session);
+    // Gives the connection away unanswered, and forgets it. Over TLS it cannot be, nor with more
+    // than bytes_max read of it: an error, and the session still waits for its answer.
+    [[nodiscard]] Result<Released> release(SessionId session, std::size_t bytes_max = SIZE_MAX);
     // Puts the answer to a plain request off: answer() or refuse() follows in a later turn.
     // `abandoned` says that neither is needed any more; after handshake_timeout the request is
     // answered with 503.

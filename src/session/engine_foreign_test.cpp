@@ -228,6 +228,40 @@ TEST_P(EngineForeign, AConnectionThatWasReleasedUnansweredGoesOnInAnotherEngine)
     EXPECT_TRUE(holds);
 }
 
+// What the first engine knows of it and the bytes do not say goes along: when it was accepted.
+TEST_P(EngineForeign, AnAdoptedConnectionIsAsOldAsItsReleaserSays) {
+    EngineOptions options;
+    options.handshake_timeout = std::chrono::seconds(2);
+    Process process(GetParam(), options);
+    const auto ends = io::make_socket_pair(io::PairKind::stream).value();
+    const auto adopted = process.engine.adopt(
+        ends[0], as_bytes(upgrade_request), {.tag = 17, .waited = std::chrono::seconds(1)});
+    ASSERT_TRUE(adopted);
+    std::optional<Released> released;
+    process.on_event = [&](const Event& event) {
+        if (event.kind != EventKind::opening) return;
+        EXPECT_EQ(event.tag, 17u);
+        EXPECT_FALSE(process.engine.release(event.session, upgrade_request.size() - 1));
+        auto outcome = process.engine.release(event.session, upgrade_request.size());
+        ASSERT_TRUE(outcome);
+        released = std::move(*outcome);
+    };
+    ASSERT_TRUE(run_until([&] { return released.has_value(); }, process));
+    EXPECT_GE(released->waited, std::chrono::milliseconds(980));
+    EXPECT_LE(released->waited, std::chrono::seconds(2));
+    // Unfinished, and as old as may be: refused at once.
+    ASSERT_TRUE(process.engine.adopt(
+        released->fd, as_bytes("GET / HT"), {.tag = 0, .waited = std::chrono::hours(1)}));
+    const io::StreamId peer = process.loop->adopt(ends[1], foreign).value();
+    std::string answer;
+    process.on_event = [&](const Event& event) {
+        if (event.kind == EventKind::stream && event.stream->kind == io::EventKind::received)
+            answer += as_text(event.stream->bytes);
+    };
+    ASSERT_TRUE(run_until([&] { return answer.find("408") != std::string::npos; }, process));
+    process.loop->close(peer);
+}
+
 TEST_P(EngineForeign, OnlyWhoWaitsForAnAnswerIsReleased) {
     Process process(GetParam());
     const auto address = process.engine.listen(*io::parse_address("127.0.0.1:0"));

@@ -122,7 +122,7 @@ struct Engine::State {
     bool on_connected(Session& session, Event& event);
     bool fail_client(Session& session, std::string sentence, Event& event);
     std::uint32_t make_session(io::StreamId stream, bool is_client, Phase phase);
-    Result<SessionId> adopt(int fd, ByteView bytes);
+    Result<SessionId> adopt(int fd, ByteView bytes, const AdoptOptions& how);
     Result<Released> give_away(Session& session);
     void accept(Session& session, std::string_view subprotocol, std::uint64_t tag);
     void defer(Session& session, std::string_view subprotocol);
@@ -310,6 +310,7 @@ struct Engine::State {
     std::variant<http::NeedMore, http::RequestHead, http::Refused> parsed;
     ws::Upgrade upgrade;
     SessionId judged;  // the session of the last opening or plain event, until it is answered
+    Tick judged_accepted = 0;   // when it was accepted
     MutableBytes judged_bytes;  // all that was read of it
     MutableBytes behind_head;   // the part behind the head
     ByteBuffer judged_head;  // of the session accepted last: the event's views still point into it
@@ -334,6 +335,9 @@ inline constexpr std::uint32_t generation_mask = (1u << 30) - 1;
 
 [[nodiscard]] constexpr Tick to_ticks(Duration duration) {
     return static_cast<Tick>((duration.count() >> 24) + 1);
+}
+[[nodiscard]] constexpr Duration to_duration(Tick ticks) {
+    return Duration(std::int64_t{ticks} << 24);
 }
 [[nodiscard]] constexpr Tick tick_of(Instant now) {
     return static_cast<Tick>((now.time_since_epoch().count() >> 24) + 1);

@@ -35,10 +35,13 @@ std::uint32_t Engine::State::make_session(io::StreamId stream, bool is_client, P
     return index;
 }
 
-Result<SessionId> Engine::State::adopt(int fd, ByteView bytes) {
+Result<SessionId> Engine::State::adopt(int fd, ByteView bytes, const AdoptOptions& how) {
     const auto stream = loop.adopt(fd, 0);
     if (!stream) return tl::unexpected(stream.error());
     Session& session = sessions[make_session(*stream, false, Phase::request)];
+    session.tag = how.tag;
+    session.phase_since -= std::min(to_ticks(how.waited), to_ticks(options.handshake_timeout)) - 1;
+    arm(session);
     if (!bytes.empty()) {
         extra(session).head.append(bytes);
         note_unread(session);
@@ -53,6 +56,7 @@ Result<Released> Engine::State::give_away(Session& session) {
     Released result;
     result.fd = *fd;
     result.bytes.append(judged_bytes);
+    result.waited = to_duration(tick - judged_accepted);
     judged = SessionId{};
     if (session.extra) judged_head = std::move(session.extra->head);
     forget(session);
@@ -109,6 +113,7 @@ bool Engine::State::judge_request(Session& session, Event& event) {
     const auto& request = std::get<http::RequestHead>(parsed);
     auto checked = ws::check_upgrade(request.method, request.fields, options.allow_deflate);
     event.session = id_of(session);
+    event.tag = session.tag;
     event.request = &request;
     if (!checked) {
         const ws::Refusal& refusal = checked.error();
@@ -128,6 +133,7 @@ bool Engine::State::judge_request(Session& session, Event& event) {
         event.kind = EventKind::opening;
         event.upgrade = &upgrade;
     }
+    judged_accepted = session.phase_since;
     change_phase(session, Phase::judging);
     judged = event.session;
     return true;

@@ -315,6 +315,49 @@ struct OpenedName {
     }
 };
 
+// ---- connections that are passed on
+
+// A → B: a connection whose descriptor comes over the channel, with the token (R41, R44).
+struct Offer {
+    static constexpr RecordType type = RecordType::offer;
+    std::uint64_t token = 0;      // A's, never used twice
+    std::uint32_t waited_ms = 0;  // since it was accepted
+    std::uint8_t pool = 0;        // of the seat that it wants, as A read its request
+    std::uint8_t priority = 0;    // likewise
+    ByteView bytes{};             // all that was read of it
+    template <class Codec, class Self>
+    static void fields(Codec& codec, Self& self) {
+        codec.number(self.token);
+        codec.number(self.waited_ms);
+        codec.number(self.pool);
+        codec.number(self.priority);
+        codec.bytes(self.bytes);
+    }
+};
+
+// B → A.
+struct Taken {
+    static constexpr RecordType type = RecordType::taken;
+    std::uint64_t token = 0;
+    template <class Codec, class Self>
+    static void fields(Codec& codec, Self& self) {
+        codec.number(self.token);
+    }
+};
+
+struct Declined {
+    static constexpr RecordType type = RecordType::declined;
+    std::uint64_t token = 0;
+    Decline reason{};
+    template <class Codec, class Self>
+    static void fields(Codec& codec, Self& self) {
+        codec.number(self.token);
+        codec.choice(self.reason, Decline::no_descriptor);
+    }
+};
+
+// ---- seats
+
 // W → the worker that issued a ticket: is it good? Once only. question 0: no answer is wanted.
 struct Redeem {
     static constexpr RecordType type = RecordType::redeem;

@@ -61,6 +61,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try_as<wire::CommandAnswer>(bytes);
     try_as<wire::Question>(bytes);
     try_as<wire::Reply>(bytes);
+    try_as<wire::Offer>(bytes);
+    try_as<wire::Taken>(bytes);
+    try_as<wire::Declined>(bytes);
     wire::Joined joined;
     if (wire::decode(bytes, joined)) walk<wire::Entry>(joined.entries, joined.count);
     wire::Opened opened;

@@ -105,6 +105,9 @@ RC_GTEST_PROP(Records, EveryRecordReadsAsItWasWritten, ()) {
     check_round_trip<AnnounceEntry>();
     check_round_trip<AnnounceResend>();
     check_round_trip<Announced>();
+    check_round_trip<Offer>();
+    check_round_trip<Taken>();
+    check_round_trip<Declined>();
 }
 
 RC_GTEST_PROP(Records, AJoinedHoldsItsEntries, (const std::vector<std::string>& payloads)) {

@@ -45,7 +45,14 @@ enum class Refusal : std::uint8_t {
     count_,
 };
 
-// 0 … 15 are the master's (hello, peer, drain …), 64 … 79 wait for handover and upgrade.
+// Why a connection that was offered is not taken (R42, R44).
+enum class Decline : std::uint8_t {
+    draining,
+    full,
+    no_descriptor,  // the receiver's process had none left for it
+};
+
+// 0 … 15 are the master's (hello, peer, drain …), 64 … 79 are for handover and upgrade.
 enum class RecordType : std::uint8_t {
     peer = 1,
     publish = 16,
@@ -66,6 +73,9 @@ enum class RecordType : std::uint8_t {
     announce_resend,
     announced,
     opened,
+    offer = 64,
+    taken,
+    declined,
     redeem = 80,  // 80 … 95 are about seats
     redeemed,
     command = 96,  // 96 … 111: the control process and the workers (control_records.h)

@@ -77,7 +77,9 @@ bool Worker::is_draining() const {
 }
 
 bool Worker::is_finished() const {
-    return state_->is_draining && state_->engine.session_count() == 0;
+    const link::Offers& offers = state_->peers.offers();
+    return state_->is_draining && state_->engine.session_count() == 0 && offers.outgoing() == 0 &&
+           offers.arriving() == 0;
 }
 
 }  // namespace wspool::worker

@@ -62,11 +62,12 @@ void Worker::State::on_opening(const session::Event& event) {
         arrival = judge(event);
     }
     if (!arrival) return;
+    const std::size_t pool = choose_pool(options.seats, path, arrival->priority, arrival->pool);
+    if (pass_on(event, {static_cast<std::uint8_t>(pool), arrival->priority})) return;
     Client& client = begin(event.session);
     client.is_echo = is_echo;
     client.is_greeted = !is_echo && arrival->subprotocol == subprotocol_name;
-    client.pool = static_cast<std::uint8_t>(
-        choose_pool(options.seats, path, arrival->priority, arrival->pool));
+    client.pool = static_cast<std::uint8_t>(pool);
     admit(client, std::move(*arrival));
 }
 

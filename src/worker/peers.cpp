@@ -8,6 +8,7 @@ void Worker::State::flush_peers() {
     exchange.flush(engine.now());
     run_actions();
     peers.flush();
+    settle_offers();
 }
 
 void Worker::State::read_peers() {
@@ -16,6 +17,7 @@ void Worker::State::read_peers() {
         if (own.peer != 0 && !on_own_record(own))
             link::PeerLinks::give_up(own.peer, "it sent a record that cannot be read.");
         run_actions();
+        settle_offers();
     }
     if (!asked_tickets.empty()) end_asked_tickets();
 }
@@ -32,6 +34,7 @@ bool Worker::State::on_own_record(const link::PeerLinks::OwnRecord& record) {
 void Worker::add_peer(const link::PeerLink& peer) {
     state_->peers.add(peer, state_->engine.now());
     state_->run_actions();
+    state_->settle_offers();
 }
 
 void Worker::become_home() {

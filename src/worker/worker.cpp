@@ -18,8 +18,9 @@ namespace {
 
 }  // namespace
 
-Worker::State::State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy)
-    : options(options_in),
+Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy)
+    : loop(loop_in),
+      options(options_in),
       engine(loop, options.engine, entropy, counters),
       exchange(options.exchange, entropy),
       peers(loop, options.link, exchange),
@@ -76,6 +77,41 @@ Instant Worker::State::next_deadline() {
     return deadline;
 }
 
+// What other objects count, as it stands at the end of the turn.
+void Worker::State::count_exchange() {
+    const hub::ExchangeFigures figures = exchange.figures();
+    counters.publishes_in_flight = figures.window_records;
+    counters.window_bytes = figures.window_bytes;
+    counters.publishes_parked = figures.parked;
+    counters.parked_bytes = figures.parked_bytes;
+    counters.joins_waiting = figures.joins_waiting;
+    counters.log_records = figures.log_records;
+    counters.log_bytes = figures.log_bytes;
+    counters.history_messages = figures.history_messages;
+    counters.history_bytes = figures.history_bytes;
+    counters.groups_homed = figures.groups_homed;
+    counters.ids_registered = figures.ids;
+    counters.names = figures.names;
+    counters.joins_recovered = figures.recovered_total;
+    counters.joins_unrecovered = figures.unrecovered_total;
+    counters.publishes_unavailable = figures.unavailable_total;
+    counters.publishes_parked_out = figures.parked_out_total;
+    counters.publishes_resent = figures.resent_total;
+    counters.publishes_poison = figures.poison_total;
+    counters.home_openings = figures.openings_total;
+    counters.home_holes = figures.holes_total;
+    const link::Figures& links = peers.figures();
+    counters.links = links.links;
+    counters.link_queued_bytes = links.queued;
+    counters.link_queued_peak = links.queued_peak;
+    counters.links_ended = links.links_ended;
+    counters.link_records_received = links.records_in;
+    counters.link_records_sent = links.records_out;
+    counters.link_bytes_received = links.bytes_in;
+    counters.link_bytes_sent = links.bytes_out;
+    counters.link_bytes_lost = links.bytes_lost;
+}
+
 Worker::Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy)
     : state_(std::make_unique<State>(loop, options, entropy)) {}
 
@@ -128,7 +164,11 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.settle_seats();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);
+    state.places.clear();
     state.counters.groups = state.exchange.group_count();
+    state.counters.connections_pending = state.peers.offers().arriving();
+    state.counters.placements_in_flight = state.peers.offers().outgoing();
+    state.count_exchange();
     return state.readable;
 }
 

@@ -9,7 +9,7 @@
 #include "hub/exchange.h"
 #include "io/loop.h"
 #include "link/peer_links.h"
-#include "metrics/counters.h"
+#include "metrics/page.h"
 #include "session/engine.h"
 #include "worker/seat_event.h"
 #include "worker/seat_options.h"
@@ -31,6 +31,9 @@ struct WorkerOptions {
     std::uint32_t bad_messages_max = 10;  // limits.bad_messages, then close 1008
     bool is_alone = true;  // no other process: home of all from the start; else become_home()
     link::LinkOptions link;
+    // The figures of all workers, and this one's place among them; null: nobody is passed on.
+    const metrics::Page* page = nullptr;
+    std::size_t place = 0;
     Duration drain_time = std::chrono::seconds(30);
 };
 
@@ -62,7 +65,7 @@ class Worker {
     // The rest is closed at once with 1001; who waits for an id gets 503.
     void shut_down();
     [[nodiscard]] bool is_draining() const;
-    // True once draining or shut down and no session is left.
+    // True once draining or shut down, no session is left, and no connection is under way.
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;

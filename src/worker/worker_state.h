@@ -7,6 +7,7 @@
 #include "pool/admission.h"
 #include "protocol/message.h"
 #include "wire/control_records.h"
+#include "worker/placement.h"
 #include "worker/tickets.h"
 #include "worker/worker.h"
 
@@ -73,15 +74,28 @@ struct Command {
 };
 
 struct Worker::State {
-    State(io::Loop& loop, const WorkerOptions& options_in, Entropy& entropy);
+    State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy& entropy);
 
     // ---- worker.cpp
     void handle(const session::Event& event);
     [[nodiscard]] Instant next_deadline();
+    void count_exchange();
 
     // ---- arrival.cpp: who asks to be let in
     // Nothing when the request was refused.
     [[nodiscard]] std::optional<Arrival> judge(const session::Event& event);
+
+    // ---- placement.cpp: who is served by another worker (R44)
+    [[nodiscard]] bool pass_on(const session::Event& event, SeatWish wish);
+    void look_at_places();
+    void settle_offers();
+    void go_on_with(const link::Connection& connection);
+    [[nodiscard]] std::uint64_t occupied() const;  // seats, also those promised
+    [[nodiscard]] pool::Outlook outlook(const metrics::Seating& seating,
+                                        SeatWish wish,
+                                        std::size_t promised) const;
+    [[nodiscard]] pool::Outlook own_outlook(SeatWish wish) const;
+    [[nodiscard]] bool wants(const link::Connection& connection) const;
 
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
@@ -204,6 +218,7 @@ struct Worker::State {
     void tell_draining(Client& client);
     void close_seat_pools();
 
+    io::Loop& loop;
     WorkerOptions options;
     metrics::Counters counters;
     session::Engine engine;
@@ -227,6 +242,9 @@ struct Worker::State {
     };
     std::vector<AskedTicket> asked_tickets;
     std::vector<SeatEvent> seat_events;
+
+    std::vector<Place> places;               // as of this turn; empty: not looked at yet
+    std::vector<metrics::Seating> seatings;  // of the places
 
     protocol::ClientMessage message;  // the one being routed
     ByteBuffer scratch;               // the answer being written
@@ -256,6 +274,8 @@ struct Worker::State {
     std::size_t drain_count = 0;
 };
 
+// Of a session that another worker passed on, or did not want: it stays here.
+inline constexpr std::uint64_t placed_tag = 1;
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);

@@ -291,7 +291,9 @@ void Crowd::on_opened(const session::Event& event) {
 void Crowd::on_ready(Client& client) {
     client.state = State::ready;
     client.ready_at = now();
-    if (phase_ != Phase::gathering) ++figures_.returned;
+    if (phase_ == Phase::gathering) return;
+    ++figures_.returned;
+    if (!client.is_member) ++figures_.returned_no_member;
 }
 
 void Crowd::on_failed(const session::Event& event) {
@@ -408,6 +410,7 @@ void Crowd::on_ack(ClientIndex index, const Heard& heard) {
         find_group(heard.group) == client.group) {
         ledger_.joined(
             index, client.group, client.wants_offsets, {*position, heard.recovered}, now());
+        if (phase_ != Phase::gathering && !heard.recovered) ++figures_.returned_without_since;
         return on_ready(client);
     }
     const auto message = static_cast<MessageIndex>(heard.id.value_or(none));

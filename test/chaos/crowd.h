@@ -50,6 +50,9 @@ struct CrowdOptions {
 
 struct CrowdFigures {
     std::uint64_t disconnected = 0, returned = 0, drained = 0;
+    // Of the returned: those that are no member of a group, and those that had no position to come
+    // back with. All others were told whether they recovered (LedgerFigures).
+    std::uint64_t returned_no_member = 0, returned_without_since = 0;
     std::uint64_t connects = 0;                                          // that were answered
     std::uint64_t refused = 0, reset = 0, unanswered = 0, rejected = 0;  // that failed
     double load_seconds = 0;

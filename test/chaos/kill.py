@@ -219,6 +219,11 @@ class Run:
             violations["lost_in_queue"] = violations.get("lost_in_queue", 0) + self.lost_probes
         if status != 0:
             violations["exit"] = 1
+        # Each member that came back with a position was told what became of it.
+        untold = report["returned"] - sum(report[name] for name in (
+            "recovered", "told_not_recovered", "returned_no_member", "returned_without_since"))
+        if untold:
+            violations["untold"] = abs(untold)
         return {**report, "violations": violations, "kills": len(self.kills),
                 "replaced_ms": percentiles(self.replaced), "served_ms": percentiles(self.served),
                 **more}

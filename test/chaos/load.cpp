@@ -143,6 +143,8 @@ void report(const Arguments& arguments, Crowd& crowd) {
         {"drained", figures.drained},
         {"recovered", ledger.recovered},
         {"told_not_recovered", ledger.told},
+        {"returned_no_member", figures.returned_no_member},
+        {"returned_without_since", figures.returned_without_since},
         {"epoch_changes_told", ledger.epoch_changes},
         {"connects", figures.connects},
         {"connects_failed",

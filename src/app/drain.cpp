@@ -1,0 +1,74 @@
+// wspool drain: asks a running gateway to end, and tells how far it is until it has.
+#include "app/control_client.h"
+#include "app/verbs.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace wspool::app {
+namespace {
+
+constexpr Duration patience = std::chrono::seconds(10);
+constexpr Duration interval = std::chrono::milliseconds(500);
+
+int fail_with(const std::string& message) {
+    std::fprintf(stderr, "wspool drain: %s\n", message.c_str());
+    return exit_failed;
+}
+
+// What the gateway says of itself in an error; its status, where it says nothing of the kind.
+std::string sentence_of(const HttpAnswer& answer) {
+    const auto said = nlohmann::json::parse(answer.body, nullptr, false);
+    if (said.is_object() && said.contains("error") && said["error"].is_object()) {
+        const auto& message = said["error"]["message"];
+        if (message.is_string()) return message.get<std::string>();
+    }
+    return "the control API answered with status " + std::to_string(answer.status);
+}
+
+// Connections that are left; nothing when the gateway does not answer.
+std::optional<std::uint64_t> connections_left(const DrainArgs& args) {
+    const auto answer =
+        control_request(args.control, "GET", "/api/stats", {}, args.token, patience);
+    if (!answer || answer->status != 200) return std::nullopt;
+    const auto said = nlohmann::json::parse(answer->body, nullptr, false);
+    if (!said.is_object() || !said.contains("result")) return std::nullopt;
+    const auto& current = said["result"]["connections"]["current"];
+    if (!current.is_number_unsigned()) return std::nullopt;
+    return current.get<std::uint64_t>();
+}
+
+}  // namespace
+
+int run_drain(const DrainArgs& args) {
+    const auto asked =
+        control_request(args.control, "POST", "/api/drain", {}, args.token, patience);
+    if (!asked) return fail_with(asked.error().message);
+    if (asked->status != 200) return fail_with(sentence_of(*asked));
+    if (!args.waits) {
+        std::puts("draining");
+        return exit_ok;
+    }
+    // The control process is there until all workers have closed their connections; one that died
+    // and is being replaced is back after the interval.
+    std::optional<std::uint64_t> told;
+    for (int silences = 0; silences < 2;) {
+        const auto left = connections_left(args);
+        if (left && told != left) {
+            std::printf("draining: %llu connections left\n",
+                        static_cast<unsigned long long>(*left));
+            std::fflush(stdout);
+        }
+        silences = left ? 0 : silences + 1;
+        told = left;
+        std::this_thread::sleep_for(interval);
+    }
+    std::puts("the gateway has ended");
+    return exit_ok;
+}
+
+}  // namespace wspool::app
