@@ -130,6 +130,7 @@ void Worker::set_options(const WorkerOptions& options) {
     state.options.json_depth_max = options.json_depth_max;
     state.options.bad_messages_max = options.bad_messages_max;
     state.options.drain_time = options.drain_time;
+    state.options.seats.is_traced = options.seats.is_traced;
     state.parser = protocol::Parser({.depth_max = options.json_depth_max});
     state.engine.set_options(options.engine);
     state.exchange.set_bounds(options.exchange, state.engine.now());
