@@ -103,6 +103,10 @@ const metrics::Counters& Worker::counters() const {
     return state_->counters;
 }
 
+const hub::Exchange& Worker::exchange() const {
+    return state_->exchange;
+}
+
 void Worker::check_invariants() const {
     state_->engine.check_invariants();
     state_->exchange.check_invariants();

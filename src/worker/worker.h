@@ -58,6 +58,8 @@ class Worker {
     [[nodiscard]] bool is_finished() const;
 
     [[nodiscard]] const metrics::Counters& counters() const;
+    // To look at: what is under way between the workers.
+    [[nodiscard]] const hub::Exchange& exchange() const;
     void check_invariants() const;
 
   private:
