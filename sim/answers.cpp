@@ -8,21 +8,24 @@ namespace wspool::sim {
 
 namespace {
 
-// {"type":"ack",…,"epoch":"E","offset":N[,"recovered":false]} from behind `"epoch":`
+// {"type":"ack",…,"epoch":"E","offset":N[,"recovered":B]} from behind `"epoch":`
 bool take_position(std::string_view text, Told& told) {
-    if (!take(text, "\"")) return false;
-    const std::size_t end = text.find('"');
-    if (end == std::string_view::npos || end == 0) return false;
-    told.epoch = std::string(text.substr(0, end));
-    text.remove_prefix(end + 1);
-    if (!take(text, R"(,"offset":)") || !take_number(text, told.offset)) return false;
-    if (told.answer.tells_recovered && !take(text, R"(,"recovered":false)")) return false;
+    if (!take_place(text, told.place)) return false;
+    if (told.answer.tells_recovered) {
+        told.is_recovered = take(text, R"(,"recovered":true)");
+        if (!told.is_recovered && !take(text, R"(,"recovered":false)")) return false;
+    }
     return text == "}";
 }
 
 bool is_match(std::string_view text, Told& told) {
     const Answer& answer = told.answer;
-    const bool begins = text.substr(0, answer.text.size()) == answer.text;
+    const auto begins_with = [&](const std::string& start) {
+        return text.substr(0, start.size()) == start;
+    };
+    told.is_unavailable = !answer.unavailable.empty() && begins_with(answer.unavailable);
+    if (told.is_unavailable) return true;
+    const bool begins = begins_with(answer.text);
     switch (answer.kind) {
         case AnswerKind::exact:
             return text == answer.text;
@@ -30,11 +33,11 @@ bool is_match(std::string_view text, Told& told) {
             return begins && text.substr(text.size() - 2) == "\"}";
         case AnswerKind::joined:
         case AnswerKind::published:
-            return begins && take_position(text.substr(answer.text.size()), told);
+            return begins && !answer.text.empty() &&
+                   take_position(text.substr(answer.text.size()), told);
         case AnswerKind::acknowledged:
             told.is_otherwise = text != answer.text || answer.text.empty();
-            return !told.is_otherwise ||
-                   text.substr(0, answer.otherwise.size()) == answer.otherwise;
+            return !told.is_otherwise || begins_with(answer.otherwise);
     }
     return false;
 }
@@ -42,15 +45,20 @@ bool is_match(std::string_view text, Told& told) {
 }  // namespace
 
 std::optional<Told> Answers::match(std::string_view text) {
-    while (!due_.empty()) {
+    for (auto at = due_.begin(); at != due_.end();) {
         Told told;
-        told.answer = due_.front();
+        told.answer = *at;
         if (is_match(text, told)) {
-            due_.pop_front();
+            due_.erase(at);
             return told;
         }
-        if (!told.answer.is_optional) return std::nullopt;
-        due_.pop_front();
+        if (may_be_late(*at)) {
+            ++at;
+        } else if (at->is_optional) {
+            at = due_.erase(at);
+        } else {
+            return std::nullopt;
+        }
     }
     return std::nullopt;
 }
@@ -58,6 +66,12 @@ std::optional<Told> Answers::match(std::string_view text) {
 bool Answers::has_due() const {
     return std::any_of(
         due_.begin(), due_.end(), [](const Answer& answer) { return !answer.is_optional; });
+}
+
+bool Answers::has_prompt_due() const {
+    return std::any_of(due_.begin(), due_.end(), [this](const Answer& answer) {
+        return !answer.is_optional && !may_be_late(answer);
+    });
 }
 
 std::string Answers::next() const {

@@ -18,8 +18,20 @@ bool take_number(std::string_view& text, std::uint64_t& number) {
     return true;
 }
 
-Deliveries::Deliveries(History& history, Journal& journal, const std::vector<std::string>& groups)
-    : history_(history), journal_(journal) {
+bool take_place(std::string_view& text, Place& place) {
+    if (!take(text, "\"")) return false;
+    const std::size_t end = text.find('"');
+    if (end == std::string_view::npos || end == 0) return false;
+    place.epoch = std::string(text.substr(0, end));
+    text.remove_prefix(end + 1);
+    return take(text, R"(,"offset":)") && take_number(text, place.offset);
+}
+
+Deliveries::Deliveries(History& history,
+                       Journal& journal,
+                       const std::vector<std::string>& groups,
+                       hub::DuplicateId duplicate_id)
+    : history_(history), journal_(journal), duplicate_id_(duplicate_id) {
     for (const std::string& group : groups) {
         prefixes_[R"({"type":"broadcast","group":)" + quoted(group) + R"(,"payload":)"] = group;
     }
@@ -53,8 +65,12 @@ void Deliveries::on_broadcast(Session& receiver, std::string_view text) {
         return violate(receiver, "got a broadcast that was changed on its way: " + excerpt(whole));
     }
     check_membership(receiver, group, has_offset);
-    if (has_offset) note_offset(static_cast<int>(number), offset);
     receiver.received[group].push_back({static_cast<int>(number), receiver.floors[group]});
+    if (!has_offset) return;
+    Place& place = receiver.places[group];
+    place.offset = offset;
+    note_place(static_cast<int>(number), place);
+    receiver.marks[group].push_back({Mark::Kind::received, place, true});
 }
 
 void Deliveries::on_direct(Session& receiver, std::string_view text) {
@@ -103,7 +119,9 @@ Publication* Deliveries::take_receipt(Session& receiver,
         violate(receiver, "got its own broadcast " + what);
         return nullptr;
     }
-    if (!receiver.receipts.insert(number).second) {
+    const Session* before = receiver.recovered.count(name) != 0 ? receiver.predecessor : nullptr;
+    const bool is_repeated = !is_direct && before != nullptr && before->receipts.count(number) != 0;
+    if (is_repeated || !receiver.receipts.insert(number).second) {
         violate(receiver, "got " + what + " twice");
         return nullptr;
     }
@@ -114,7 +132,7 @@ Publication* Deliveries::take_receipt(Session& receiver,
         return nullptr;
     }
     last = number;
-    History::note_known(sender, sent.op + 1, journal_.now());
+    note_taken(sender, sent.op + 1);
     return &sent;
 }
 
@@ -150,40 +168,81 @@ void Deliveries::check_membership(const Session& receiver,
     }
 }
 
-void Deliveries::check_epoch(const std::string& group, std::string_view epoch) {
+// While nobody dies a group keeps its epoch.
+void Deliveries::check_epoch(const std::string& group, const std::string& epoch) {
+    if (!is_calm_ && !history_.deaths.empty()) return;
     const auto [found, is_new] = epochs_.try_emplace(group, epoch);
     if (!is_new && found->second != epoch) {
         journal_.violate("the epoch of " + group + " changed from " + found->second + " to " +
-                         std::string(epoch));
+                         epoch);
     }
 }
 
-void Deliveries::note_offset(int number, std::uint64_t offset) {
+void Deliveries::begin_calm() {
+    is_calm_ = true;
+    epochs_.clear();
+}
+
+// I1
+void Deliveries::note_place(int number, const Place& place) {
     Publication& publication = history_.publications[static_cast<std::size_t>(number)];
-    const auto [found, is_new] = by_offset_.try_emplace({publication.name, offset}, number);
-    if (found->second != number || (publication.offset != 0 && publication.offset != offset)) {
+    auto& by_place = by_place_[publication.name];
+    const auto [found, is_new] = by_place.try_emplace({place.epoch, place.offset}, number);
+    const auto [known, is_first] = publication.offsets.try_emplace(place.epoch, place.offset);
+    if (found->second != number || known->second != place.offset) {
         journal_.violate("publications " + std::to_string(number) + " and " +
                          std::to_string(found->second) + " of " + publication.name +
-                         " both have offset " + std::to_string(offset) + ", or one has two");
+                         " both have offset " + std::to_string(place.offset) + ", or one has two");
     }
-    publication.offset = offset;
 }
 
-void Deliveries::on_position(int publication, std::string_view epoch, std::uint64_t offset) {
-    check_epoch(history_.publications[static_cast<std::size_t>(publication)].name, epoch);
-    note_offset(publication, offset);
+void Deliveries::on_published(int publication, const Place& place) {
+    check_epoch(history_.publications[static_cast<std::size_t>(publication)].name, place.epoch);
+    note_place(publication, history_.is_alone ? Place{"", place.offset} : place);
 }
 
 void Deliveries::on_joined(Session& session,
                            const std::string& group,
                            Membership& join,
-                           std::string_view epoch,
-                           std::uint64_t offset) {
-    check_epoch(group, epoch);
-    join.has_position = true;
-    join.offset = offset;
-    if (offset < session.floors[group]) violate(session, "was told positions that go backwards");
-    session.floors[group] = offset;
+                           Place place) {
+    check_epoch(group, place.epoch);
+    if (history_.is_alone) place.epoch.clear();
+    Place& floor = session.floors[group];
+    if (place.epoch == floor.epoch && place.offset < floor.offset) {
+        violate(session, "was told positions that go backwards");
+    }
+    floor = place;
+    join.place = place;
+    session.places[group] = place;
+    session.marks[group].push_back({Mark::Kind::joined, place, join.has_offsets});
+}
+
+void Deliveries::on_moved(Session& session,
+                          const std::string& group,
+                          Place place,
+                          bool is_recovered) {
+    check_membership(session, group, true);
+    if (history_.deaths.empty() || place.epoch == session.places[group].epoch) {
+        violate(session, "was told a new epoch of " + group + " that is none");
+    }
+    if (!is_recovered) violate(session, "I4: was told that " + group + " has a hole");
+    check_epoch(group, place.epoch);
+    session.places[group] = place;
+    session.marks[group].push_back({Mark::Kind::moved, std::move(place), true});
+}
+
+// I7: of two sessions of one id the older is closed before the newer opens, so nothing that it says
+// after that is ever taken. Who came when the other was open is the newer.
+void Deliveries::note_taken(Session& session, std::size_t ops) {
+    History::note_known(session, ops, journal_.now());
+    if (duplicate_id_ == hub::DuplicateId::allow || session.is_anonymous || ops == 0) return;
+    for (const Session& other : history_.sessions) {
+        if (&other == &session || other.id != session.id || other.is_anonymous) continue;
+        if (other.started_at > session.opened_at && other.opened_at < session.said_at[ops - 1]) {
+            violate(session,
+                    "was served although client " + std::to_string(other.number) + " had its id");
+        }
+    }
 }
 
 void Deliveries::on_direct_answer(int number, bool is_known) {
@@ -191,7 +250,10 @@ void Deliveries::on_direct_answer(int number, bool is_known) {
     if (!is_known) return unfound_.push_back(number);
     const bool may_be_there = std::any_of(
         history_.sessions.begin(), history_.sessions.end(), [&](const Session& session) {
-            return session.id == sent.name && session.gone_at >= sent.sent_at;
+            if (session.id != sent.name) return false;
+            Instant gone = std::min(session.gone_at, session.orphaned_at);
+            if (!history_.is_alone) gone = std::min(gone, session.left_at);
+            return gone == never || gone + history_.lag >= sent.sent_at;
         });
     if (!may_be_there) {
         journal_.violate("a direct message to " + sent.name + " was acknowledged; nobody is there");
@@ -202,13 +264,29 @@ void Deliveries::on_direct_answer(int number, bool is_known) {
 
 void Deliveries::check_rest() {
     for (std::size_t i = 0; i < history_.publications.size(); ++i) {
-        if (history_.publications[i].known_at != never) {
-            check_owed(static_cast<int>(i), history_.publications[i]);
-        }
+        const Publication& publication = history_.publications[i];
+        const int number = static_cast<int>(i);
+        if (is_owed(number, publication)) check_owed(number, publication);
     }
-    check_floors();
+    // A position that was acknowledged and died with its home says nothing about others.
+    if (history_.deaths.empty()) check_floors();
+    if (!history_.is_alone) check_gaps();
     check_unfound();
     for (const auto& [prefix, group] : prefixes_) check_one_order(group);
+}
+
+// Taken, and by a worker that lived for long enough to see to it; or seen by somebody who lives.
+bool Deliveries::is_owed(int number, const Publication& publication) const {
+    if (publication.known_at == never) return false;
+    const Session& sender = history_.sessions[static_cast<std::size_t>(publication.sender)];
+    if (!publication.is_lost &&
+        history_.was_served_at(sender, publication.known_at + history_.lag)) {
+        return true;
+    }
+    return std::any_of(
+        history_.sessions.begin(), history_.sessions.end(), [&](const Session& session) {
+            return session.present_until == never && session.receipts.count(number) != 0;
+        });
 }
 
 void Deliveries::check_owed(int number, const Publication& publication) {
@@ -220,7 +298,7 @@ void Deliveries::check_owed(int number, const Publication& publication) {
                 check_owed_broadcast(number, publication, session);
             }
         } else if (session.id == publication.name && session.opened_at <= publication.sent_at &&
-                   publication.known_at <= session.present_until) {
+                   publication.known_at + history_.lag <= session.present_until) {
             violate(session, "never got direct message " + std::to_string(number));
         }
     }
@@ -231,16 +309,24 @@ void Deliveries::check_owed_broadcast(int number,
                                       const Session& session) {
     const auto found = session.memberships.find(publication.name);
     if (found == session.memberships.end()) return;
+    const Session& sender = history_.sessions[static_cast<std::size_t>(publication.sender)];
+    // R21
+    if (session.recovered.count(publication.name) != 0 && History::is_same_client(sender, session))
+        return;
     const auto& said = found->second;
     for (std::size_t i = 0; i < said.size(); ++i) {
         if (!said[i].joins || said[i].known_at == never) continue;
-        const bool was_member = said[i].known_at <= publication.sent_at ||
-                                (said[i].has_position && publication.offset > said[i].offset);
+        bool was_member = said[i].known_at <= publication.sent_at;
+        if (said[i].place) {
+            const auto offset = publication.offsets.find(said[i].place->epoch);
+            was_member = was_member || (offset != publication.offsets.end() &&
+                                        offset->second > said[i].place->offset);
+        }
         Instant until = session.present_until;
         for (std::size_t j = i + 1; j < said.size(); ++j) {
             if (!said[j].joins) until = std::min(until, said[j].sent_at);
         }
-        if (was_member && publication.known_at <= until) {
+        if (was_member && publication.known_at + history_.lag <= until) {
             return violate(
                 session,
                 "never got publication " + std::to_string(number) + " to " + publication.name);
@@ -267,19 +353,80 @@ void Deliveries::check_unfound() {
 void Deliveries::check_floors() {
     for (const Session& session : history_.sessions) {
         for (const auto& [group, receipts] : session.received) {
-            std::uint64_t last = 0;
+            std::map<std::string, std::uint64_t> last;  // by epoch
             for (const Receipt& receipt : receipts) {
-                const std::uint64_t offset =
-                    history_.publications[static_cast<std::size_t>(receipt.publication)].offset;
-                if (offset == 0) continue;
-                if (offset <= receipt.floor || offset <= last) {
+                const auto& offsets =
+                    history_.publications[static_cast<std::size_t>(receipt.publication)].offsets;
+                // In several epochs: nobody knows in which this member got it.
+                if (offsets.size() != 1) continue;
+                const auto& [epoch, offset] = *offsets.begin();
+                const bool is_below_floor =
+                    epoch == receipt.floor.epoch && offset <= receipt.floor.offset;
+                if (is_below_floor || offset <= last[epoch]) {
                     violate(session,
                             "got publication " + std::to_string(receipt.publication) + " of " +
                                 group + " out of its position");
                 }
-                last = offset;
+                last[epoch] = offset;
             }
         }
+    }
+}
+
+// I3: who counts offsets misses none but those of its own messages.
+void Deliveries::check_gaps() {
+    for (const Session& session : history_.sessions) {
+        for (const auto& [group, marks] : session.marks) check_gaps_of(session, group, marks);
+    }
+}
+
+void Deliveries::check_gaps_of(const Session& session,
+                               const std::string& group,
+                               const std::vector<Mark>& marks) {
+    const auto& by_place = by_place_[group];
+    std::size_t unexplained = 0;
+    std::optional<Place> at;
+    for (const Mark& mark : marks) {
+        if (mark.kind == Mark::Kind::joined) {
+            at.reset();
+            if (mark.has_offsets) at = mark.place;
+            continue;
+        }
+        if (!at) continue;
+        const bool is_message = mark.kind == Mark::Kind::received;
+        const std::uint64_t end = mark.place.offset + (is_message ? 0 : 1);
+        if (mark.place.offset < at->offset + (is_message ? 1 : 0)) {
+            violate(session,
+                    "stands at offset " + std::to_string(at->offset) + " of " + group +
+                        " and heard " + std::to_string(mark.place.offset));
+        }
+        for (std::uint64_t offset = at->offset + 1; offset < end; ++offset) {
+            const auto found = by_place.find({at->epoch, offset});
+            if (found == by_place.end()) {
+                ++unexplained;
+                continue;
+            }
+            const Publication& missed =
+                history_.publications[static_cast<std::size_t>(found->second)];
+            const Session& sender = history_.sessions[static_cast<std::size_t>(missed.sender)];
+            if (!History::is_same_client(sender, session)) {
+                violate(session,
+                        "missed offset " + std::to_string(offset) + " of " + group +
+                            ", publication " + std::to_string(found->second));
+            }
+        }
+        at = mark.place;
+    }
+    const auto may_explain = std::count_if(
+        history_.publications.begin(), history_.publications.end(), [&](const Publication& p) {
+            return !p.is_direct && p.name == group &&
+                   History::is_same_client(history_.sessions[static_cast<std::size_t>(p.sender)],
+                                           session);
+        });
+    if (unexplained > static_cast<std::size_t>(may_explain)) {
+        violate(session,
+                "missed " + std::to_string(unexplained) + " offsets of " + group +
+                    " which nobody knows");
     }
 }
 
@@ -288,15 +435,20 @@ void Deliveries::check_floors() {
 void Deliveries::check_one_order(const std::string& group) {
     std::vector<std::vector<int>> chains;
     std::map<int, std::vector<int>> by_sender;
-    std::vector<int> by_offset;
     for (const Session& session : history_.sessions) {
         const auto found = session.received.find(group);
-        if (found == session.received.end()) continue;
+        // What only the dead have seen was perhaps sequenced again, in another order.
+        if (found == session.received.end() || session.orphaned_at != never) continue;
         chains.emplace_back();
         for (const Receipt& receipt : found->second) chains.back().push_back(receipt.publication);
     }
-    for (const auto& [key, number] : by_offset_) {
-        if (key.first == group) by_offset.push_back(number);
+    // By epoch: one that died with its home may have been another order.
+    if (history_.is_alone || history_.deaths.empty()) {
+        std::map<std::string, std::vector<int>> by_offset;
+        for (const auto& [place, number] : by_place_[group]) {
+            by_offset[place.first].push_back(number);
+        }
+        for (auto& [epoch, chain] : by_offset) chains.push_back(chain);
     }
     for (std::size_t i = 0; i < history_.publications.size(); ++i) {
         const Publication& publication = history_.publications[i];
@@ -304,7 +456,6 @@ void Deliveries::check_one_order(const std::string& group) {
             by_sender[publication.sender].push_back(static_cast<int>(i));
         }
     }
-    chains.push_back(by_offset);
     for (auto& [sender, chain] : by_sender) chains.push_back(chain);
 
     std::map<int, std::set<int>> later;

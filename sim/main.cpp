@@ -1,9 +1,10 @@
 // wspool_sim: simulates one seed, or many, and says how to replay what was found.
 //
-//   wspool_sim [--client] --seed N [--trace]
-//   wspool_sim [--client] [--seeds COUNT | --seeds FIRST..LAST] [--trace]
+//   wspool_sim [--workers | --client] --seed N [--trace]
+//   wspool_sim [--workers | --client] [--seeds COUNT | --seeds FIRST..LAST] [--trace]
 //
-// The gateway, or with --client the client pool.
+// The gateway with one worker, with --workers several of them that die, with --client the client
+// pool.
 #include "sim/client_simulation.h"
 #include "sim/simulation.h"
 
@@ -26,6 +27,7 @@ struct Arguments {
     std::uint64_t last = 1000;
     bool prints = false;
     bool is_client = false;
+    bool has_workers = false;
 };
 
 bool parse_number(std::string_view text, std::uint64_t& number) {
@@ -49,8 +51,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
             arguments.prints = true;
             continue;
         }
-        if (option == "--client") {
-            arguments.is_client = true;
+        if (option == "--client" || option == "--workers") {
+            (option == "--client" ? arguments.is_client : arguments.has_workers) = true;
             continue;
         }
         ++i;
@@ -77,26 +79,33 @@ bool tell(std::uint64_t seed, const std::string& violation, const char* option) 
     return false;
 }
 
-bool run_gateway(std::uint64_t seed, bool prints, std::uint64_t& turns) {
+bool run_gateway(std::uint64_t seed, const Arguments& arguments, std::uint64_t& turns) {
     wspool::sim::SimulationOptions options;
+    const bool prints = arguments.prints;
     options.prints = prints;
+    options.has_workers = arguments.has_workers;
     const Report report = Simulation(seed, options).run();
     turns += report.turns;
     if (prints) {
         std::printf("seed %" PRIu64 ": %zu clients, %zu deliveries, %" PRIu64
+                    " deaths, %zu + %zu came back, %" PRIu64
                     " turns, %.1f s of virtual time, hash %016" PRIx64 "\n",
                     seed,
                     report.sessions,
                     report.deliveries,
+                    report.deaths,
+                    report.recovered,
+                    report.unrecovered,
                     report.turns,
                     std::chrono::duration<double>(report.virtual_time).count(),
                     report.hash);
     }
-    return tell(seed, report.violation, "");
+    return tell(seed, report.violation, arguments.has_workers ? "--workers " : "");
 }
 
-bool run_client(std::uint64_t seed, bool prints, std::uint64_t& turns) {
+bool run_client(std::uint64_t seed, const Arguments& arguments, std::uint64_t& turns) {
     wspool::sim::ClientSimulationOptions options;
+    const bool prints = arguments.prints;
     options.prints = prints;
     const ClientReport report = ClientSimulation(seed, options).run();
     turns += report.turns;
@@ -120,7 +129,8 @@ int main(int argc, char** argv) {
     const std::optional<Arguments> arguments = parse(argc, argv);
     if (!arguments) {
         std::fputs(
-            "usage: wspool_sim [--client] [--seed N | --seeds COUNT | --seeds FIRST..LAST] "
+            "usage: wspool_sim [--workers | --client] [--seed N | --seeds COUNT | --seeds "
+            "FIRST..LAST] "
             "[--trace]\n",
             stderr);
         return 2;
@@ -131,7 +141,7 @@ int main(int argc, char** argv) {
     std::uint64_t count = 0;
     for (std::uint64_t seed = arguments->first; seed <= arguments->last; ++seed) {
         const auto run = arguments->is_client ? run_client : run_gateway;
-        if (!run(seed, arguments->prints, turns)) ++bad;
+        if (!run(seed, *arguments, turns)) ++bad;
         if (++count % 100 == 0) {
             std::fprintf(stderr,
                          "%" PRIu64 " seeds, %" PRIu64 " turns, %" PRIu64 " violations\n",

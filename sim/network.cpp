@@ -152,16 +152,16 @@ Network::Sent Network::send(const LinkRef& link, int side, std::span<const ByteV
     const std::size_t wanted = bytes.size();
     std::size_t taken = std::min(wanted, room(receiver));
     if (taken > 0 && prng_.chance(weather_.short_write)) taken = prng_.below(taken);
+    if (link->is_local && local_tap_) {
+        // A send that is full may have left something behind.
+        const bool is_full = pieces.size() == io::send_pieces_max || wanted == io::send_size_max;
+        local_tap_(link, side, bytes, taken == wanted && !is_full);
+    }
     bytes.resize(taken);
     if (taken > 0) {
         receiver.in_flight += taken;
         if (!link->is_local) disturb(link, side);
-        Duration stall{};
-        if (!link->is_local && prng_.chance(weather_.stall)) {
-            stall = Duration(static_cast<Duration::rep>(
-                prng_.below(static_cast<std::uint64_t>(weather_.stall_max.count()) + 1)));
-        }
-        schedule(arrival(receiver, stall),
+        schedule(arrival(receiver, draw_stall(link->is_local)),
                  [this, link, side, text = std::move(bytes)] { arrive(link, 1 - side, text); });
     }
     if (taken < wanted) {
@@ -169,6 +169,13 @@ Network::Sent Network::send(const LinkRef& link, int side, std::span<const ByteV
         if (room(receiver) > 0) promise_room(link, side);
     }
     return {taken, 0};
+}
+
+Duration Network::draw_stall(bool is_local) {
+    if (!prng_.chance(is_local ? weather_.local_stall : weather_.stall)) return {};
+    const Duration most = is_local ? weather_.local_stall_max : weather_.stall_max;
+    return Duration(
+        static_cast<Duration::rep>(prng_.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
 void Network::disturb(const LinkRef& link, int sender) {

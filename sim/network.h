@@ -27,6 +27,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace wspool::sim {
@@ -49,6 +51,8 @@ struct Weather {
     double vanish = 0;          // a send and all after it, both ways, never arrive; nobody is told
     double refuse = 0;          // a connect is refused
     double no_descriptors = 0;  // an accept finds no descriptor left
+    double local_stall = 0;     // as `stall`, between processes of one machine
+    Duration local_stall_max{};
 };
 
 // One end of a connection, as a kernel would hold it.
@@ -75,7 +79,8 @@ struct Link {
     bool is_local = false;    // a socket pair of one machine: no weather, and an end of it destroys
                               // nothing that was sent before
     bool has_vanished = false;
-    bool was_disturbed = false;  // reset or vanished by the weather, not by its ends
+    bool was_disturbed = false;         // reset or vanished by the weather, not by its ends
+    const SimLoop* acceptor = nullptr;  // who accepted it; remembered when that is gone
 };
 
 using LinkRef = std::shared_ptr<Link>;
@@ -116,6 +121,12 @@ class Network {
     void run_next();
     // Runs everything due until then; the time is `to` afterwards.
     void advance(Instant to);
+
+    // Sees all that is sent between processes of one machine: what was to be sent, and whether that
+    // was all there was, and was taken.
+    using LocalTap =
+        std::function<void(const LinkRef& link, int side, std::string_view wanted, bool is_whole)>;
+    void set_local_tap(LocalTap tap) { local_tap_ = std::move(tap); }
 
     // Nothing that is sent to this address arrives from now on; who connects is not answered.
     void set_silent(const io::Address& address, bool is_silent);
@@ -170,6 +181,7 @@ class Network {
     };
     static bool is_later(const Entry& a, const Entry& b);
     [[nodiscard]] Duration latency();
+    [[nodiscard]] Duration draw_stall(bool is_local);
     [[nodiscard]] Instant arrival(End& end, Duration extra);
     [[nodiscard]] std::size_t room(const End& receiver) const;
     void arrive(const LinkRef& link, int side, const std::string& bytes);
@@ -194,6 +206,7 @@ class Network {
     std::map<int, ChannelEnd> channels_;
     int next_descriptor_ = 1'000'000;  // beyond any number that a test watches
     std::set<std::string> silent_;     // addresses
+    LocalTap local_tap_;
     std::uint16_t next_port_ = 20'000;
     std::size_t open_ends_ = 0;
 };

@@ -54,16 +54,18 @@ Party::Party(World& world, Session& facts, const PartyOptions& options)
     : world_(world),
       facts_(facts),
       options_(options),
-      peer_(world.loop, world.prng, *this, static_cast<std::uint64_t>(facts.number) + 1) {
+      peer_(world.loop, world.prng, *this, static_cast<std::uint64_t>(facts.number) + 1),
+      answers_(world.history.is_alone) {
     facts_.id = options.id;
     facts_.is_anonymous = options.id.empty();
     facts_.started_at = world.network.now();
+    facts_.predecessor = options.predecessor;
     if (options.raw_request.empty()) {
         note("connects as '" + options.id + "'" + (options.is_echo ? " to the echo" : ""));
-        peer_.connect(world.server, make_handshake(options, world.prng));
+        peer_.connect(world.gateway.address(), make_handshake(options, world.prng));
     } else {
         note("asks " + excerpt(options.raw_request.substr(0, 30)));
-        peer_.connect_raw(world.server, options.raw_request);
+        peer_.connect_raw(world.gateway.address(), options.raw_request);
     }
 }
 
@@ -110,7 +112,7 @@ void Party::note_said(std::size_t size) {
 
 void Party::say_bad(std::string_view text) {
     Answer answer;
-    answer.op = facts_.next_op();
+    answer.op = facts_.next_op(world_.network.now());
     answer.text = R"({"error":"Invalid message format"})";
     answers_.expect(std::move(answer));
     say(text);
@@ -127,13 +129,37 @@ std::string Party::message_id(std::size_t op, bool is_wanted) {
 }
 
 void Party::join(const std::string& group, bool wants_offsets) {
-    const std::size_t op = facts_.next_op();
+    const std::size_t op = facts_.next_op(world_.network.now());
     const bool has_since = world_.prng.chance(0.2);
+    // With several workers an epoch may end: who counts offsets must know in which it does.
+    const bool must_know = world_.is_calm || (wants_offsets && !world_.history.is_alone);
     const std::string id =
-        message_id(op, world_.is_calm || world_.prng.chance(world_.swarm.has_message_id));
+        message_id(op, must_know || world_.prng.chance(world_.swarm.has_message_id));
+    say_join(group, wants_offsets, has_since ? R"({"epoch":"e","offset":3})" : "", op, id, false);
+}
+
+void Party::rejoin() {
+    if (facts_.predecessor == nullptr || !facts_.memberships.empty()) return;
+    for (const auto& [group, place] : facts_.predecessor->places) {
+        const auto& last = facts_.predecessor->memberships.at(group).back();
+        if (!last.joins || !last.has_offsets || !last.place) continue;
+        const std::size_t op = facts_.next_op(world_.network.now());
+        const std::string since =
+            R"({"epoch":")" + place.epoch + R"(","offset":)" + std::to_string(place.offset) + "}";
+        say_join(group, true, since, op, message_id(op, true), true);
+    }
+}
+
+void Party::say_join(const std::string& group,
+                     bool wants_offsets,
+                     std::string_view since,
+                     std::size_t op,
+                     const std::string& id,
+                     bool returns) {
+    const bool has_since = !since.empty();
     std::string json = R"({"type":"join","group":)" + quoted(group) + id;
     if (wants_offsets) json += R"(,"offsets":true)";
-    if (has_since) json += R"(,"since":{"epoch":"e","offset":3})";
+    if (has_since) json += R"(,"since":)" + std::string(since);
     Answer answer;
     answer.op = op;
     const bool is_refused = groups_.count(group) == 0 &&
@@ -145,12 +171,13 @@ void Party::join(const std::string& group, bool wants_offsets) {
     } else {
         groups_[group] = wants_offsets;
         facts_.memberships[group].push_back(
-            Membership{op, true, wants_offsets, world_.network.now(), never, false, 0});
+            Membership{op, true, wants_offsets, world_.network.now(), never, {}});
         facts_.unknown.emplace_back(op, &facts_.memberships[group].back().known_at);
         if (!id.empty()) {
             answer.kind = AnswerKind::joined;
             answer.text = R"({"type":"ack")" + id + R"(,"group":)" + quoted(group) + R"(,"epoch":)";
             answer.tells_recovered = has_since;
+            answer.returns = returns;
             answer.group = group;
             answers_.expect(std::move(answer));
         }
@@ -159,11 +186,11 @@ void Party::join(const std::string& group, bool wants_offsets) {
 }
 
 void Party::leave(const std::string& group) {
-    const std::size_t op = facts_.next_op();
+    const std::size_t op = facts_.next_op(world_.network.now());
     const std::string id = message_id(op, world_.prng.chance(world_.swarm.has_message_id));
     groups_.erase(group);
     facts_.memberships[group].push_back(
-        Membership{op, false, false, world_.network.now(), never, false, 0});
+        Membership{op, false, false, world_.network.now(), never, {}});
     facts_.unknown.emplace_back(op, &facts_.memberships[group].back().known_at);
     if (!id.empty()) {
         Answer answer;
@@ -189,27 +216,27 @@ int Party::publish(bool is_direct,
         payload += oddities[world_.prng.below(oddities.size())];
     }
     payload += '}';
-    world_.history.publications.push_back(
-        Publication{facts_.number, is_direct, target, payload, op, world_.network.now(), never, 0});
+    world_.history.publications.push_back(Publication{
+        facts_.number, is_direct, target, payload, op, world_.network.now(), never, {}});
     facts_.unknown.emplace_back(op, &world_.history.publications.back().known_at);
     return number;
 }
 
 void Party::broadcast(const std::string& group, std::size_t size) {
-    const std::size_t op = facts_.next_op();
+    const std::size_t op = facts_.next_op(world_.network.now());
     const std::string id = message_id(op, world_.prng.chance(world_.swarm.has_message_id));
     const std::string head = R"({"type":"broadcast","group":)" + quoted(group) + id;
     const std::string_view member = R"(,"payload":)";
     const int number = publish(false, group, size, op, head.size() + member.size() + 1);
     const std::string& payload = world_.history.publications.back().payload;
-    if (!id.empty()) {
-        Answer answer;
-        answer.op = op;
-        answer.kind = AnswerKind::published;
-        answer.text = R"({"type":"ack")" + id + R"(,"epoch":)";
-        answer.publication = number;
-        answers_.expect(std::move(answer));
-    }
+    Answer answer;
+    answer.op = op;
+    answer.kind = AnswerKind::published;
+    answer.publication = number;
+    answer.unavailable = unavailable(id);
+    answer.is_optional = id.empty();
+    if (!id.empty()) answer.text = R"({"type":"ack")" + id + R"(,"epoch":)";
+    if (!id.empty() || !answer.unavailable.empty()) answers_.expect(std::move(answer));
     // White space around the payload is not part of it.
     const bool has_space = size == 0 && world_.prng.chance(0.3);
     say(head + std::string(member) + (has_space ? " \n" : "") + payload +
@@ -217,7 +244,7 @@ void Party::broadcast(const std::string& group, std::size_t size) {
 }
 
 void Party::direct(const std::string& target, std::size_t size) {
-    const std::size_t op = facts_.next_op();
+    const std::size_t op = facts_.next_op(world_.network.now());
     const std::string id = message_id(op, world_.prng.chance(world_.swarm.has_message_id));
     const std::string_view head = R"({"payload":)";
     const std::string tail = R"(,"targetId":)" + quoted(target) + R"(,"type":"direct")" + id + "}";
@@ -228,13 +255,21 @@ void Party::direct(const std::string& target, std::size_t size) {
     if (!id.empty()) answer.text = R"({"type":"ack")" + id + "}";
     answer.otherwise = R"({"type":"error")" + id + R"(,"code":"unknown_target")";
     answer.is_optional = id.empty();
+    answer.unavailable = unavailable(id);
     answers_.expect(std::move(answer));
     say(std::string(head) + world_.history.publications.back().payload + tail);
 }
 
+// A home that died and did not come back in time (R33), or a message that three homes died of
+// (R32).
+std::string Party::unavailable(const std::string& id) const {
+    if (world_.history.is_alone || !world_.is_stormy) return {};
+    return R"({"type":"error")" + id + R"(,"code":"unavailable")";
+}
+
 void Party::ping() {
     Answer answer;
-    answer.op = facts_.next_op();
+    answer.op = facts_.next_op(world_.network.now());
     const std::string id = message_id(answer.op, true);
     answer.text = R"({"type":"pong")" + id + "}";
     answers_.expect(std::move(answer));
@@ -263,7 +298,7 @@ void Party::ask(std::uint64_t what) {
     std::string json;
     if (what % 5 == 0) return ping();
     if (what % 5 == 1) return say_bad(not_json[world_.prng.below(not_json.size())]);
-    answer.op = facts_.next_op();
+    answer.op = facts_.next_op(world_.network.now());
     if (what % 5 == 2) {
         json = unknown[world_.prng.below(unknown.size())];
         answer.text = R"({"type":"echo","payload":)" + json + "}";
@@ -351,6 +386,14 @@ void Party::depart(Departure how) {
             peer_.close(how == Departure::reset ? io::CloseMode::reset : io::CloseMode::graceful);
             return;
     }
+}
+
+void Party::orphan() {
+    note("is an orphan");
+    is_leaving_ = true;
+    facts_.present_until = Instant::min();
+    facts_.orphaned_at = world_.network.now();
+    peer_.fall_silent();
 }
 
 void Party::stop_reading() {

@@ -9,6 +9,7 @@
 
 #include "sim/answers.h"
 #include "sim/deliveries.h"
+#include "sim/gateway.h"
 #include "sim/history.h"
 #include "sim/journal.h"
 #include "sim/peer.h"
@@ -33,10 +34,13 @@ struct World {
     Deliveries& deliveries;
     const Swarm& swarm;
     Plant& plant;
-    io::Address server;
+    const Gateway& gateway;
     bool is_stormy = true;   // and a while after: excuses much
     bool is_calm = false;    // excuses nothing
     bool is_ending = false;  // the worker drains or shuts down
+    std::size_t recovered =
+        0;  // joins of those who came back, and are told that they missed nothing
+    std::size_t unrecovered = 0;
 };
 
 struct PartyOptions {
@@ -47,6 +51,7 @@ struct PartyOptions {
     bool is_slow = false;
     std::string raw_request;  // instead of an upgrade; then `status` is expected
     int status = 101;
+    const Session* predecessor = nullptr;  // who comes back, and what that one knew
 };
 
 // Whether the server's pings stay unanswered from then on.
@@ -62,6 +67,8 @@ class Party final : public PeerOwner {
     // ---- to say
     [[nodiscard]] bool may_speak() const { return peer_.is_open() && !is_leaving_; }
     void join(const std::string& group, bool wants_offsets);
+    // The groups of its predecessor, from where that one was.
+    void rejoin();
     void leave(const std::string& group);
     void broadcast(const std::string& group, std::size_t size);
     void direct(const std::string& target, std::size_t size);
@@ -71,6 +78,8 @@ class Party final : public PeerOwner {
     void echo(std::size_t size);
     void depart(Departure how);
     void stop_reading();
+    // Its worker has died: what is under way may still come, and nothing else must.
+    void orphan();
     // After write_*() of the peer that must end in this code: nothing is said any more.
     void plan_failure(ws::CloseCode code, Silence silence = Silence::yes);
     // What was written may end in any failure.
@@ -80,6 +89,7 @@ class Party final : public PeerOwner {
     // ---- to know
     [[nodiscard]] const Session& facts() const { return facts_; }
     [[nodiscard]] bool is_gone() const { return peer_.is_gone(); }
+    [[nodiscard]] bool is_open() const { return peer_.is_open(); }
     [[nodiscard]] bool is_echo() const { return options_.is_echo; }
     [[nodiscard]] bool is_slow() const { return options_.is_slow; }
     [[nodiscard]] bool reads() const { return reads_; }
@@ -105,6 +115,13 @@ class Party final : public PeerOwner {
     void say(std::string_view json);
     void note_said(std::size_t size);
     void say_bad(std::string_view text);
+    void say_join(const std::string& group,
+                  bool wants_offsets,
+                  std::string_view since,
+                  std::size_t op,
+                  const std::string& id,
+                  bool returns);
+    [[nodiscard]] std::string unavailable(const std::string& id) const;
     void begin_leaving(Plan plan, ws::CloseCode code, Silence silence = Silence::yes);
     [[nodiscard]] std::string message_id(std::size_t op, bool is_wanted);
     [[nodiscard]] int publish(bool is_direct,
@@ -117,11 +134,16 @@ class Party final : public PeerOwner {
     void strike(std::string_view text, const std::vector<std::string>& instead);
     void on_text(std::string_view text);
     void on_answer(std::string_view text);
+    void on_join_answer(const Told& told);
+    void on_position(std::string_view text);
+    void note_lost(const Answer& answer);
     void on_welcome(std::string_view text);
     void on_echoed(ws::Opcode opcode, std::string_view payload);
     [[nodiscard]] bool may_be_closed_with(ws::CloseCode code) const;
     [[nodiscard]] bool may_be_refused_with(int status) const;
+    // Another session of its id that was there at the same time as this one.
     [[nodiscard]] bool has_namesake() const;
+    [[nodiscard]] bool is_orphan() const { return facts_.orphaned_at != never; }
     [[nodiscard]] bool is_excused() const;
     void check_plan(Ending ending);
 

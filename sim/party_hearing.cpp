@@ -10,8 +10,10 @@ using namespace std::chrono_literals;
 void Party::on_open() {
     note("is open");
     facts_.opened_at = world_.network.now();
-    facts_.present_until = never;
+    facts_.incarnation = world_.gateway.incarnation_of(world_.loop.acceptor(peer_.stream()));
+    if (!is_orphan()) facts_.present_until = never;
     if (!options_.raw_request.empty()) violate("was upgraded though its request is none");
+    rejoin();
 }
 
 void Party::on_refused(int status) {
@@ -52,6 +54,8 @@ void Party::on_text(std::string_view text) {
     } else if (text.substr(0, 36) == R"({"type":"draining","reconnectDelay":)") {
         was_told_of_drain_ = true;
         if (!world_.is_ending) violate("was told of a drain that is none");
+    } else if (!world_.history.is_alone && text.substr(0, 18) == R"({"type":"position")") {
+        on_position(text);
     } else {
         on_answer(text);
     }
@@ -75,19 +79,62 @@ void Party::on_answer(std::string_view text) {
         return violate("got " + excerpt(text) + " where this is due: " + excerpt(answers_.next()));
     }
     const Answer& answer = told->answer;
-    facts_.seen_ops = answer.op + 1;
-    History::note_known(facts_, answer.op + 1, world_.network.now());
-    if (answer.kind == AnswerKind::published) {
-        world_.deliveries.on_position(answer.publication, told->epoch, told->offset);
+    facts_.seen_ops = std::max(facts_.seen_ops, answer.op + 1);
+    world_.deliveries.note_taken(facts_, answer.op + 1);
+    if (told->is_unavailable) {
+        note_lost(answer);
+    } else if (answer.kind == AnswerKind::published) {
+        world_.deliveries.on_published(answer.publication, told->place);
     } else if (answer.kind == AnswerKind::acknowledged && !answer.is_optional) {
         world_.deliveries.on_direct_answer(answer.publication, !told->is_otherwise);
     } else if (answer.kind == AnswerKind::joined) {
-        auto& said = facts_.memberships[answer.group];
-        const auto join = std::find_if(said.begin(), said.end(), [&](const Membership& membership) {
-            return membership.op == answer.op;
-        });
-        WSPOOL_ASSERT(join != said.end());
-        world_.deliveries.on_joined(facts_, answer.group, *join, told->epoch, told->offset);
+        on_join_answer(*told);
+    }
+}
+
+void Party::on_join_answer(const Told& told) {
+    const std::string& group = told.answer.group;
+    auto& said = facts_.memberships[group];
+    const auto join = std::find_if(said.begin(), said.end(), [&](const Membership& membership) {
+        return membership.op == told.answer.op;
+    });
+    WSPOOL_ASSERT(join != said.end());
+    if (told.answer.tells_recovered && told.answer.returns) {
+        const Place& since = facts_.predecessor->places.at(group);
+        const bool is_where_it_was = told.place == since;
+        if (told.is_recovered && !is_where_it_was) violate("R18: is recovered from elsewhere");
+        if (!told.is_recovered && is_where_it_was)
+            violate("R17: missed nothing and is not told so");
+        if (told.is_recovered) facts_.recovered.insert(group);
+        ++(told.is_recovered ? world_.recovered : world_.unrecovered);
+    } else if (told.is_recovered) {
+        violate("is told that it has missed nothing since it never was");
+    }
+    world_.deliveries.on_joined(facts_, group, *join, told.place);
+}
+
+void Party::on_position(std::string_view text) {
+    const std::string_view whole = text;
+    static_cast<void>(take(text, R"({"type":"position","group":)"));
+    for (const std::string& group : world_.swarm.groups) {
+        std::string_view rest = text;
+        Place place;
+        if (!take(rest, quoted(group) + R"(,"epoch":)") || !take_place(rest, place)) continue;
+        const bool is_recovered = rest == R"(,"recovered":true})";
+        if (!is_recovered && rest != R"(,"recovered":false})") break;
+        return world_.deliveries.on_moved(facts_, group, std::move(place), is_recovered);
+    }
+    violate("was told a position that is none: " + excerpt(whole));
+}
+
+// Whether it was published is unknown; without an id, of which that is said as well.
+void Party::note_lost(const Answer& answer) {
+    auto& publications = world_.history.publications;
+    for (std::size_t i = 0; i < publications.size(); ++i) {
+        const bool is_it = static_cast<int>(i) == answer.publication;
+        if (is_it || (answer.is_optional && publications[i].sender == facts_.number)) {
+            publications[i].is_lost = true;
+        }
     }
 }
 
@@ -240,16 +287,18 @@ void Party::on_close_frame(ws::CloseCode code) {
 bool Party::has_namesake() const {
     return std::any_of(
         world_.history.sessions.begin(), world_.history.sessions.end(), [&](const Session& other) {
-            return &other != &facts_ && !facts_.id.empty() && other.id == facts_.id &&
-                   (other.gone_at == never || other.gone_at >= facts_.started_at);
+            if (&other == &facts_ || facts_.id.empty() || other.id != facts_.id) return false;
+            // What a worker has written before it died counts (R2): also that somebody registers.
+            if (other.opened_at == never && other.orphaned_at != never) return true;
+            return std::min(other.gone_at, other.orphaned_at) >= facts_.started_at;
         });
 }
 
 // What spoils an end without being the worker's fault.
 bool Party::is_excused() const {
     const bool is_tried = options_.is_slow || world_.swarm.tries_patience();
-    return peer_.was_disturbed() || !reads_ || plan_ == Plan::anything || plan_ == Plan::nothing ||
-           (world_.is_stormy && is_tried);
+    return is_orphan() || peer_.was_disturbed() || !reads_ || plan_ == Plan::anything ||
+           plan_ == Plan::nothing || (world_.is_stormy && is_tried);
 }
 
 bool Party::may_be_closed_with(ws::CloseCode code) const {
@@ -274,8 +323,10 @@ bool Party::may_be_closed_with(ws::CloseCode code) const {
 bool Party::may_be_refused_with(int status) const {
     if (!options_.raw_request.empty() && status == options_.status) return true;
     if (status == 409) {
-        return world_.swarm.worker.exchange.duplicate_id == hub::DuplicateId::reject &&
-               has_namesake();
+        // Of two that wait for an id to be given up, the newer gets it (R52).
+        const hub::DuplicateId policy = world_.swarm.worker.exchange.duplicate_id;
+        const bool may_wait = !world_.history.is_alone && policy == hub::DuplicateId::replace;
+        return (policy == hub::DuplicateId::reject || may_wait) && has_namesake();
     }
     if (status == 503) {
         return world_.is_ending || world_.swarm.worker.connections_max < 100 ||
@@ -286,13 +337,16 @@ bool Party::may_be_refused_with(int status) const {
 
 void Party::on_gone(Ending ending) {
     note("is gone, way " + std::to_string(static_cast<int>(ending)));
-    if (ending == Ending::ended || has_close_frame_) facts_.gone_at = world_.network.now();
-    const bool is_orderly = reads_ && ending == Ending::ended &&
+    facts_.left_at = world_.network.now();
+    if (!is_orphan() && (ending == Ending::ended || has_close_frame_)) {
+        facts_.gone_at = world_.network.now();
+    }
+    const bool is_orderly = reads_ && !is_orphan() && ending == Ending::ended &&
                             ((plan_ == Plan::half_close && !has_close_frame_) ||
                              ((plan_ == Plan::close_frame || plan_ == Plan::failure) &&
                               has_close_frame_ && close_code_ == planned_code_));
     if (is_orderly) {
-        if (answers_.has_due()) violate("ended without this: " + excerpt(answers_.next()));
+        if (answers_.has_prompt_due()) violate("ended without this: " + excerpt(answers_.next()));
         if (!echoes_.empty()) violate("ended without an echo");
     } else {
         facts_.present_until = Instant::min();

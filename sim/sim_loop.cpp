@@ -187,6 +187,11 @@ bool SimLoop::has_peer(io::StreamId stream) const {
            !slot->link->ends[static_cast<std::size_t>(1 - slot->side)].is_closed;
 }
 
+const SimLoop* SimLoop::acceptor(io::StreamId stream) const {
+    const Slot* slot = find(stream);
+    return slot != nullptr && slot->link ? slot->link->acceptor : nullptr;
+}
+
 void SimLoop::vanish(io::StreamId stream) {
     Slot* slot = find(stream);
     if (slot == nullptr || !slot->link) return;
@@ -228,6 +233,7 @@ void SimLoop::close(io::StreamId stream, io::CloseMode mode) {
 }
 
 void SimLoop::die() {
+    orders_left_.reset();
     // What was closed by its owner is closed; what was to be sent before is not sent.
     std::erase_if(orders_, [](const Order& order) { return order.verb != Verb::close; });
     for (std::uint32_t index = 0; index < slots_.size(); ++index) {
@@ -250,7 +256,9 @@ void SimLoop::resume(io::StreamId stream) {
 
 void SimLoop::run_orders() {
     short_sends_.clear();
+    std::size_t done = 0;
     for (const Order& order : orders_) {
+        if (done++ == orders_left_) break;
         switch (order.verb) {
             case Verb::send:
                 run_send(order);
@@ -263,7 +271,8 @@ void SimLoop::run_orders() {
                 break;
         }
     }
-    orders_.clear();
+    const std::size_t count = std::min(orders_left_.value_or(orders_.size()), orders_.size());
+    orders_.erase(orders_.begin(), orders_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 void SimLoop::run_send(const Order& order) {
@@ -342,7 +351,7 @@ void SimLoop::wait(Instant deadline) {
     drop_silent();
     wake_time_ = deadline;
     now_ = network_.now();
-    turn_left_ = news_.size();
+    turn_left_ = orders_left_ ? 0 : news_.size();
     would_block_ = news_.empty() && now_ < deadline;
     for (const std::uint32_t index : news_) slots_[index].accepts = 0;
 }
@@ -425,6 +434,7 @@ void SimLoop::tell_listener(std::uint32_t index, io::Event& event, bool& is_done
     } else {
         queue->backlog.pop_front();
         event.kind = io::EventKind::accepted;
+        link->acceptor = this;
         event.stream = make_stream(link, 1, slots_[index].owner);
     }
     is_done = ++slots_[index].accepts >= io::accepts_max || queue->backlog.empty();

@@ -73,6 +73,11 @@ class SimLoop final : public io::Loop {
     // What the kernel does when a process ends: what was queued is lost, all is closed. The owner's
     // later calls do nothing.
     void die();
+    // The next wait() does only so many of the things that were asked for; then the process is
+    // dead: nothing is told any more, and die() is to follow.
+    void die_within(std::size_t orders) { orders_left_ = orders; }
+    // Who accepted the connection at its other end; null: nobody yet.
+    [[nodiscard]] const SimLoop* acceptor(io::StreamId stream) const;
     // Streams, listeners and watched descriptors that were not closed.
     [[nodiscard]] std::size_t open_count() const { return open_count_; }
 
@@ -141,6 +146,7 @@ class SimLoop final : public io::Loop {
     std::deque<std::uint32_t> news_;
     std::size_t turn_left_ = 0;  // of news_: what belongs to this turn
     std::vector<Order> orders_;
+    std::optional<std::size_t> orders_left_;
     std::vector<io::ShortSend> short_sends_;
     std::vector<std::byte> scratch_;
     std::size_t scratch_used_ = 0;

@@ -15,13 +15,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t turns_max = 3'000'000;
-constexpr std::uint64_t turns_per_check = 16;
-const io::Address server_address{io::Address::Family::ipv4, "10.0.0.1", 0};
+// How long a message that was taken may be on its way between workers that die and stand still,
+// and a worker may take to see that a client is gone: longer than a home waits for a publish (R33),
+// and than the interval of pings and their timeout.
+constexpr Duration lag_between_workers = 45s;
 
 // For the handler of SIGABRT, which has no other way to know.
 volatile std::uint64_t running_seed = 0;
-volatile bool runs_client = false;
+volatile SeedOf running_seed_of = SeedOf::gateway;
+
+const char* option_of(SeedOf whose) {
+    if (whose == SeedOf::client) return "--client ";
+    return whose == SeedOf::workers ? "--workers " : "";
+}
+
+Swarm draw(std::uint64_t seed, const SimulationOptions& options) {
+    Swarm swarm = options.has_workers ? draw_workers_swarm(seed) : draw_swarm(seed);
+    swarm.worker.exchange.plant = options.fault;
+    return swarm;
+}
 
 void on_abort(int) {
     std::array<char, 100> text{};
@@ -30,7 +42,7 @@ void on_abort(int) {
                       text.size(),
                       "seed %llu: an assertion failed; replay: ./dev sim %s--seed %llu --trace\n",
                       static_cast<unsigned long long>(running_seed),
-                      runs_client ? "--client " : "",
+                      option_of(running_seed_of),
                       static_cast<unsigned long long>(running_seed));
     if (write(STDERR_FILENO, text.data(), static_cast<std::size_t>(size)) < 0) _exit(1);
 }
@@ -43,20 +55,18 @@ void announce_seed_on_abort() {
 
 void note_running_seed(std::uint64_t seed, SeedOf whose) {
     running_seed = seed;
-    runs_client = whose == SeedOf::client;
+    running_seed_of = whose;
 }
 
 Simulation::Simulation(std::uint64_t seed, const SimulationOptions& options)
-    : swarm_(draw_swarm(seed)),
+    : swarm_(draw(seed, options)),
       network_(seed ^ 0x6e6574),
-      worker_loop_(network_, Waiting::yields),
       client_loop_(network_, Waiting::yields),
-      entropy_(seed ^ 0x656e74),
       prng_(seed ^ 0x776f726b),
       journal_(network_, options.prints),
-      deliveries_(history_, journal_, swarm_.groups),
+      deliveries_(history_, journal_, swarm_.groups, swarm_.worker.exchange.duplicate_id),
       plant_{options.plant, false, {}, -1, false},
-      worker_(std::make_unique<worker::Worker>(worker_loop_, swarm_.worker, entropy_)),
+      gateway_(swarm_, network_, journal_, history_, prng_),
       world_{network_,
              client_loop_,
              prng_,
@@ -65,14 +75,15 @@ Simulation::Simulation(std::uint64_t seed, const SimulationOptions& options)
              deliveries_,
              swarm_,
              plant_,
-             io::Address{}} {
-    note_running_seed(seed, SeedOf::gateway);
-    const auto address = worker_->listen(server_address);
-    WSPOOL_ASSERT(address.has_value());
-    world_.server = *address;
+             gateway_} {
+    note_running_seed(seed, options.has_workers ? SeedOf::workers : SeedOf::gateway);
+    history_.is_alone = swarm_.workers == 1;
+    if (!history_.is_alone) history_.lag = lag_between_workers;
+    gateway_.set_on_death([this](const SimLoop& loop) { on_death(loop); });
 }
 
 Report Simulation::run() {
+    run_until([this] { return gateway_.is_ready(); }, 5s, "all workers are ready");
     storm();
     settle();
     if (holds()) calm();
@@ -83,26 +94,29 @@ Report Simulation::run() {
     report.violation = journal_.violation();
     report.hash = journal_.hash();
     report.lines = journal_.lines();
-    report.turns = turns_;
+    report.turns = gateway_.turns();
     report.sessions = history_.sessions.size();
     report.deliveries = deliveries_.count();
     report.has_planted = plant_.must_be_noticed || (plant_.is_done && !holds());
     report.virtual_time = network_.now() - network_start;
-    report.counters = worker_->counters();
+    report.counters = gateway_.counters();
+    report.deaths = gateway_.deaths();
+    report.recovered = world_.recovered;
+    report.unrecovered = world_.unrecovered;
     return report;
 }
 
 // ---- time
 
 void Simulation::step(Instant until) {
-    const Instant worker_due = std::max(worker_loop_.next_turn_time(), worker_free_at_);
+    const Instant gateway_due = gateway_.next_turn_time();
     const bool clients_want = std::any_of(parties_.begin(), parties_.end(), [](const auto& party) {
         return party->peer().wants_turn();
     });
     const Instant clients_due = clients_want ? network_.now() : client_loop_.next_turn_time();
-    network_.advance(std::min({network_.next_event_time(), worker_due, clients_due, until}));
+    network_.advance(std::min({network_.next_event_time(), gateway_due, clients_due, until}));
     if (clients_due <= network_.now()) clients_turn();
-    if (worker_due <= network_.now()) worker_turn();
+    if (gateway_due <= network_.now()) gateway_.turn();
 }
 
 void Simulation::run_until(Instant time) {
@@ -134,31 +148,6 @@ void Simulation::clients_turn() {
     while (client_loop_.next_event(event)) parties_[event.owner - 1]->peer().handle(event);
 }
 
-void Simulation::worker_turn() {
-    static_cast<void>(worker_->turn(never));
-    ++turns_;
-    worker_free_at_ =
-        network_.now() +
-        Duration(static_cast<Duration::rep>(
-            1 + prng_.below(static_cast<std::uint64_t>(swarm_.turn_cost_max.count()))));
-    check_turn();
-}
-
-void Simulation::check_turn() {
-    const metrics::Counters& counters = worker_->counters();
-    if (turns_ > turns_max) journal_.violate("the worker takes turns without end");
-    if (turns_ % turns_per_check == 0) worker_->check_invariants();
-    if (!counters.is_conserved())
-        journal_.violate("accepted = delivered + dropped + queued is broken");
-    // Who can be sent to may hold what one turn brought; before the worker sleeps that is flushed.
-    if (worker_loop_.next_turn_time() <= network_.now()) return;
-    const std::size_t per_session = swarm_.worker.engine.outbox_size_max +
-                                    swarm_.worker.engine.limits.message_size_max + 8 * 1024;
-    if (counters.outbox_bytes > worker_loop_.open_count() * per_session) {
-        journal_.violate("outboxes hold " + std::to_string(counters.outbox_bytes) + " bytes");
-    }
-}
-
 // ---- phases
 
 void Simulation::storm() {
@@ -177,6 +166,7 @@ void Simulation::storm() {
         }
         network_.schedule(at, [this] { act(); });
     }
+    schedule_deaths();
     run_until(network_.now() + swarm_.storm_length);
 }
 
@@ -197,6 +187,7 @@ void Simulation::settle() {
 void Simulation::calm() {
     journal_.note("the calm");
     world_.is_calm = true;
+    deliveries_.begin_calm();
     check_survivors();
     for (int i = 0; open_parties() < 4 && holds(); ++i) {
         if (i == 20) return journal_.violate("nobody can connect in the calm");
@@ -223,6 +214,7 @@ void Simulation::calm() {
 void Simulation::rest() {
     journal_.note("rest");
     last_words();
+    probe_ids();
     barrier();  // every message that was sent has been taken
     barrier();  // and what it caused has arrived before this
     if (!holds()) return;
@@ -244,10 +236,10 @@ void Simulation::check_survivors() {
         if (party->may_speak() && party->reads()) ++alive;
         if (!party->reads()) party->peer().close(io::CloseMode::reset);
     }
-    if (worker_->counters().connections != alive) {
-        journal_.violate("after the storm the worker serves " +
-                         std::to_string(worker_->counters().connections) + " clients, but " +
-                         std::to_string(alive) + " are alive");
+    const std::uint64_t served = gateway_.counters().connections;
+    if (served != alive) {
+        journal_.violate("after the storm the gateway serves " + std::to_string(served) +
+                         " clients, but " + std::to_string(alive) + " are alive");
     }
 }
 
@@ -267,9 +259,9 @@ void Simulation::last_words() {
         }
     }
     run_until(network_.now() + 2s);
-    const metrics::Counters& counters = worker_->counters();
-    if (counters.queued != 0) {
-        journal_.violate("nobody speaks, everybody reads, and " + std::to_string(counters.queued) +
+    const std::uint64_t queued = gateway_.counters().queued;
+    if (queued != 0) {
+        journal_.violate("nobody speaks, everybody reads, and " + std::to_string(queued) +
                          " messages are still queued");
     }
 }
@@ -297,28 +289,26 @@ void Simulation::end() {
             if (party->may_speak())
                 party->depart(static_cast<Departure>(prng_.below(departure_count)));
         }
+        run_until(network_.now() + 30s);
+        gateway_.drain();
     } else if (way == 1) {
-        worker_->shut_down();
+        gateway_.shut_down();
     } else {
-        worker_->begin_drain();
         connect_party(PartyOptions{});
+        gateway_.drain();
     }
-    worker_free_at_ = network_.now();
-    static_cast<void>(worker_->turn(network_.now()));
     if (way == 3) {
         run_until(network_.now() + swarm_.worker.drain_time / 2);
-        worker_->shut_down();
-        static_cast<void>(worker_->turn(network_.now()));
+        gateway_.shut_down();
     }
     const auto all_gone = [this] {
-        return worker_loop_.open_count() == 1 &&
+        return gateway_.is_over() &&
                std::all_of(
                    parties_.begin(), parties_.end(), [](const auto& p) { return p->is_gone(); });
     };
     if (!run_until(all_gone, swarm_.worker.drain_time + 60s, "every connection is closed")) return;
     run_until(network_.now() + 1s);
-    if (way != 0 && !worker_->is_finished()) journal_.violate("the worker is not finished");
-    check_nothing_is_left();
+    gateway_.check_nothing_is_left();
 }
 
 // ---- checks at rest
@@ -329,51 +319,24 @@ std::size_t Simulation::open_parties() const {
 }
 
 void Simulation::check_books() {
-    worker_->check_invariants();
-    const metrics::Counters& counters = worker_->counters();
     std::set<std::string> groups;
-    std::size_t open = 0;
+    std::map<std::string, int> by_id;
     for (const auto& party : parties_) {
+        const Session& facts = party->facts();
         if (!party->may_speak()) {
             if (!party->is_gone()) {
-                journal_.violate("client " + std::to_string(party->facts().number) +
-                                 " is not gone");
+                journal_.violate("client " + std::to_string(facts.number) + " is not gone");
             }
             continue;
         }
-        ++open;
         for (const std::string& group : party->groups()) groups.insert(group);
+        const bool is_shared =
+            facts.is_anonymous || swarm_.worker.exchange.duplicate_id == hub::DuplicateId::allow;
+        if (!is_shared && !party->is_echo() && ++by_id[facts.id] > 1) {
+            journal_.violate("I7: two open sessions of " + facts.id);
+        }
     }
-    const auto expect = [&](const char* what, std::uint64_t is, std::uint64_t should) {
-        if (is == should) return;
-        journal_.violate(std::string("at rest there are ") + std::to_string(is) + " " + what +
-                         ", not " + std::to_string(should));
-    };
-    expect("connections", counters.connections, open);
-    expect("streams of the worker", worker_loop_.open_count(), open + 1);
-    expect("messages queued", counters.queued, 0);
-    // A ping may just have been written to each: two bytes.
-    if (counters.outbox_bytes > 2 * open) journal_.violate("at rest outboxes hold bytes");
-    expect("groups", counters.groups, groups.size());
-}
-
-void Simulation::check_nothing_is_left() {
-    worker_->check_invariants();
-    const metrics::Counters& counters = worker_->counters();
-    std::uint64_t closed = 0;
-    for (const std::uint64_t count : counters.connections_closed) closed += count;
-    if (counters.connections != 0 || counters.queued != 0 || counters.outbox_bytes != 0 ||
-        counters.groups != 0) {
-        journal_.violate("in the end the counters are not zero");
-    }
-    if (closed != counters.connections_opened) {
-        journal_.violate("in the end " + std::to_string(counters.connections_opened) +
-                         " connections were opened and " + std::to_string(closed) + " closed");
-    }
-    if (!counters.is_conserved()) journal_.violate("in the end the books do not balance");
-    if (network_.open_ends() != 0) {
-        journal_.violate("in the end " + std::to_string(network_.open_ends()) + " ends are open");
-    }
+    gateway_.check_books(open_parties(), groups);
 }
 
 }  // namespace wspool::sim

@@ -1,5 +1,5 @@
 // Simulation: one seed, from the first connect to the last closed stream: a real worker on a
-// simulated network, many parties, and the checkers.
+// simulated network, or several with a master, many parties, and the checkers.
 //
 // In order: the *storm*, in which everything goes wrong that the swarm draws; the *calm*: no new
 // fault, and after a while in which the worker must have noticed every lost connection, clients go
@@ -20,6 +20,8 @@ namespace wspool::sim {
 struct SimulationOptions {
     bool prints = false;
     PlantKind plant = PlantKind::none;
+    bool has_workers = false;  // several, of which some die in the storm
+    hub::Plant fault;          // in the workers themselves
 };
 
 struct Report {
@@ -32,7 +34,10 @@ struct Report {
     std::size_t deliveries = 0;
     bool has_planted = false;  // a fault, and it must have been noticed
     Duration virtual_time{};
-    metrics::Counters counters;  // the worker's, in the end
+    metrics::Counters counters;  // the worker's, in the end; of several only what is open
+    std::uint64_t deaths = 0;
+    std::size_t recovered = 0;  // joins of clients that came back
+    std::size_t unrecovered = 0;
 };
 
 class Simulation {
@@ -54,8 +59,6 @@ class Simulation {
     // False: it did not come about within `limit`.
     bool run_until(const std::function<bool()>& done, Duration limit, const char* what);
     void clients_turn();
-    void worker_turn();
-    void check_turn();
 
     // ---- workload (workload.cpp)
     void connect();
@@ -63,6 +66,11 @@ class Simulation {
     void act();
     void speak(Party& party);
     void misbehave_in_calm();
+    void give_up(Party& party);
+    void schedule_deaths();
+    void on_death(const SimLoop& loop);
+    void come_back(const Session& lost);
+    void probe_ids();
     [[nodiscard]] Party* some_party();
     [[nodiscard]] std::size_t draw_size(const Party& party);
     [[nodiscard]] const std::string& some_group();
@@ -79,24 +87,20 @@ class Simulation {
 
     Swarm swarm_;
     Network network_;
-    SimLoop worker_loop_;
     SimLoop client_loop_;
-    SeededEntropy entropy_;
     Prng prng_;
     Journal journal_;
     History history_;
     Deliveries deliveries_;
     Plant plant_;
-    std::unique_ptr<worker::Worker> worker_;
+    Gateway gateway_;
     World world_;
     std::deque<std::unique_ptr<Party>> parties_;
-    Instant worker_free_at_{};
-    std::uint64_t turns_ = 0;
 };
 
 // What the process prints when an assertion of the worker aborts it: how to replay the seed.
 void announce_seed_on_abort();
-enum class SeedOf : std::uint8_t { gateway, client };
+enum class SeedOf : std::uint8_t { gateway, workers, client };
 void note_running_seed(std::uint64_t seed, SeedOf whose);
 
 }  // namespace wspool::sim

@@ -90,7 +90,54 @@ void make_crowd(Swarm& swarm) {
     swarm.storm.no_descriptors = 0;
 }
 
+// Small bounds between the workers, so that they are met.
+void draw_exchange(Draw& draw, hub::ExchangeOptions& exchange) {
+    exchange.window_bytes = draw.one_of<std::size_t>({80 * 1024, 1024 * 1024});
+    exchange.window_records = draw.one_of<std::uint32_t>({2, 8, 1'024});
+    exchange.history[0].messages = draw.one_of<std::uint32_t>({0, 8, 100});
+    exchange.replay_bytes = draw.one_of<std::size_t>({80 * 1024, 4 * 1024 * 1024});
+    exchange.interest_linger = draw.one_of<Duration>({20ms, 2s});
+}
+
+// Homes that die as soon as they have opened, over slow links: where old and new numbers meet.
+void make_deaths_in_a_row(Swarm& swarm) {
+    swarm.workers = 3;
+    swarm.deaths = 15;
+    swarm.second_death = 0.7;
+    swarm.storm_length = std::min<Duration>(swarm.storm_length, 4s);
+    swarm.storm.local_stall = 0.2;
+    swarm.storm.local_stall_max = 100ms;
+    swarm.groups = {"all", "g1", "g2", "g4"};
+    swarm.clients = 24;
+    swarm.actions = 600;
+    swarm.leaves = 0.5;
+    swarm.joins = 0.5;
+    swarm.worker.exchange.interest_linger = 20ms;
+    swarm.worker.connections_max = 10'000;
+}
+
 }  // namespace
+
+Swarm draw_workers_swarm(std::uint64_t seed) {
+    Swarm swarm = draw_swarm(seed);
+    Draw draw(Prng(seed ^ 0x6d616e79).next());
+    swarm.workers = draw.between(2, 4);
+    swarm.deaths = draw.chance(0.2) ? 0 : static_cast<int>(draw.between(1, 8));
+    swarm.second_death = draw.sometimes(0.5);
+    swarm.pauses = draw.chance(0.5) ? 0 : static_cast<int>(draw.between(1, 4));
+    swarm.pause_max = draw.one_of<Duration>({100ms, 2s, 6s});
+    swarm.comes_back = draw.unit();
+    swarm.gives_up = draw.sometimes(0.3);
+    swarm.storm.local_stall = draw.sometimes(0.05);
+    swarm.storm.local_stall_max = draw.span(1ms, 500ms);
+    draw_exchange(draw, swarm.worker.exchange);
+    swarm.has_message_id = 0.5 + swarm.has_message_id / 2;
+    swarm.actions = static_cast<int>(draw.between(50, 500));
+    swarm.calm_actions = static_cast<int>(draw.between(40, 100));
+    swarm.joins += 0.2;
+    if (seed % 4 == 3) make_deaths_in_a_row(swarm);
+    return swarm;
+}
 
 Swarm draw_swarm(std::uint64_t seed) {
     // Mixed first: states that differ by the generator's step would give one sequence, shifted.

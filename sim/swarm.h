@@ -47,13 +47,23 @@ struct Swarm {
     double is_compressed = 0;
     double is_binary = 0;
     double has_message_id = 0;
+    // Several workers, with a master.
+    std::size_t workers = 1;
+    int deaths = 0;
+    double second_death = 0;  // that it befalls the youngest, soon after it was born
+    int pauses = 0;           // of a worker
+    Duration pause_max{};
+    double comes_back = 0;  // who lost its connection with its worker
+    double gives_up = 0;    // who connects, before it is answered
 
     // Whether the storm can delay or hold up bytes so much that a worker rightly loses patience.
     [[nodiscard]] bool tries_patience() const {
-        return storm.stall > 0 || storm.buffer_size < 64 * 1024;
+        return storm.stall > 0 || storm.buffer_size < 64 * 1024 || pauses > 0;
     }
 };
 
 [[nodiscard]] Swarm draw_swarm(std::uint64_t seed);
+// The same with several workers, of which some die.
+[[nodiscard]] Swarm draw_workers_swarm(std::uint64_t seed);
 
 }  // namespace wspool::sim

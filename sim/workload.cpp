@@ -6,6 +6,8 @@
 
 namespace wspool::sim {
 
+using namespace std::chrono_literals;
+
 void Simulation::connect_party(const PartyOptions& options) {
     history_.sessions.emplace_back();
     Session& facts = history_.sessions.back();
@@ -24,6 +26,15 @@ void Simulation::connect() {
     options.wants_welcome = !options.is_echo && prng_.chance(swarm_.wants_welcome);
     options.is_slow = !world_.is_calm && prng_.chance(swarm_.is_slow);
     connect_party(options);
+    if (prng_.chance(swarm_.gives_up)) give_up(*parties_.back());
+}
+
+// Perhaps while its id is still being asked for.
+void Simulation::give_up(Party& party) {
+    const Duration patience(static_cast<Duration::rep>(prng_.below(100'000'000)));
+    network_.schedule(network_.now() + patience, [&party] {
+        if (!party.is_open() && !party.is_gone()) party.depart(Departure::abandon);
+    });
 }
 
 Party* Simulation::some_party() {
@@ -82,6 +93,59 @@ void Simulation::speak(Party& party) {
     if ((at -= swarm_.joins) < 0) return party.join(some_group(), prng_.chance(0.5));
     if (at < swarm_.leaves) return party.leave(some_group());
     party.ask(prng_.next());
+}
+
+// ---- deaths
+
+void Simulation::schedule_deaths() {
+    const auto length = static_cast<std::uint64_t>(swarm_.storm_length.count());
+    const auto draw = [this](std::uint64_t most) {
+        return Duration(static_cast<Duration::rep>(prng_.below(most)));
+    };
+    for (int i = 0; i < swarm_.deaths; ++i) {
+        const Instant at = network_.now() + draw(length);
+        network_.schedule(at, [this] { gateway_.crash(false); });
+        if (!prng_.chance(swarm_.second_death)) continue;
+        // While the first replacement is being born, or its home has just opened.
+        const auto soon = static_cast<std::uint64_t>(Duration(60ms).count());
+        network_.schedule(at + draw(soon), [this] { gateway_.crash(true); });
+    }
+    for (int i = 0; i < swarm_.pauses; ++i) {
+        const Duration pause = draw(static_cast<std::uint64_t>(swarm_.pause_max.count()));
+        network_.schedule(network_.now() + draw(length), [this, pause] { gateway_.freeze(pause); });
+    }
+}
+
+void Simulation::on_death(const SimLoop& loop) {
+    for (const auto& party : parties_) {
+        if (client_loop_.acceptor(party->peer().stream()) != &loop) continue;
+        party->orphan();
+        if (!party->is_open() || party->is_echo() || !prng_.chance(swarm_.comes_back)) continue;
+        // Some at once: the home of their id may not know yet that they are gone.
+        const std::uint64_t most = prng_.chance(0.5) ? 1'000'000 : 2'000'000'000;
+        const Duration pause(static_cast<Duration::rep>(prng_.below(most)));
+        network_.schedule(network_.now() + pause,
+                          [this, lost = &party->facts()] { come_back(*lost); });
+    }
+}
+
+void Simulation::come_back(const Session& lost) {
+    if (world_.is_ending) return;
+    if (!parties_[static_cast<std::size_t>(lost.number)]->is_gone()) {
+        return network_.schedule(network_.now() + 1ms, [this, &lost] { come_back(lost); });
+    }
+    PartyOptions options;
+    if (!lost.is_anonymous) options.id = lost.id;
+    options.predecessor = &lost;
+    connect_party(options);
+}
+
+// Whoever has an id is found, and nobody where nobody is (I8).
+void Simulation::probe_ids() {
+    Party* party = swarm_.workers > 1 ? some_party() : nullptr;
+    if (party == nullptr || party->is_echo()) return;
+    for (const std::string& id : swarm_.ids) party->direct(id, 0);
+    run_until(network_.now() + 2s);
 }
 
 // In the calm everyone who misbehaves is replaced, so that somebody is left to talk.

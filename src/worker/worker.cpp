@@ -192,6 +192,10 @@ std::vector<SeatEvent> Worker::take_seat_events() {
     return std::exchange(state_->seat_events, {});
 }
 
+const hub::Exchange& Worker::exchange() const {
+    return state_->exchange;
+}
+
 void Worker::check_invariants() const {
     state_->engine.check_invariants();
     state_->exchange.check_invariants();

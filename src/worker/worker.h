@@ -86,6 +86,8 @@ class Worker {
     [[nodiscard]] const metrics::Counters& counters() const;
     // What happened since it was last called; empty unless seats.is_traced.
     [[nodiscard]] std::vector<SeatEvent> take_seat_events();
+    // To look at: what is under way between the workers.
+    [[nodiscard]] const hub::Exchange& exchange() const;
     void check_invariants() const;
 
   private:
