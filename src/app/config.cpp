@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace wspool::app {
 namespace {
 
@@ -47,9 +49,62 @@ void read_options(const std::vector<OptionValue>& options, LoadedConfig& loaded)
     }
 }
 
+constexpr std::uint64_t mib = 1024 * 1024;
+
+// What a window must have room for at least: the largest message, whatever goes with it in its
+// record (R61).
+std::uint64_t window_min(const Config& config) {
+    return config.limits.max_message_size + 4096;
+}
+
+// How many windows may be full of what one worker holds at once: each of the others and the control
+// process has one at each home (R62).
+std::uint64_t window_count(std::uint64_t workers) {
+    return workers * (workers + 1);
+}
+
+std::vector<hub::HistoryRule> history_rules(const Config& config) {
+    const auto& all = config.history;
+    std::vector<hub::HistoryRule> rules = {
+        {"", static_cast<std::uint32_t>(all.messages), all.bytes, all.age}};
+    for (const Config::History::Groups& groups : all.groups) {
+        rules.push_back({groups.prefix,
+                         static_cast<std::uint32_t>(groups.messages),
+                         groups.bytes != 0 ? groups.bytes : all.bytes,
+                         groups.age != Duration{} ? groups.age : all.age});
+    }
+    return rules;
+}
+
+// Nothing of ours may exceed what links take for nonsense, or for a peer that takes nothing.
+void bound_links(const Config& config, std::size_t workers, worker::WorkerOptions& options) {
+    hub::ExchangeOptions& exchange = options.exchange;
+    const std::uint64_t even = config.limits.link_memory / window_count(workers);
+    exchange.window_bytes =
+        std::max(window_min(config), std::min<std::uint64_t>(exchange.window_bytes, even));
+    exchange.record_size_max =
+        std::max<std::uint64_t>(exchange.record_size_max, window_min(config) + mib);
+    options.link.record_size_max = exchange.record_size_max;
+    options.link.queue_size_max =
+        std::max<std::uint64_t>(options.link.queue_size_max, 2 * config.limits.link_memory);
+}
+
 }  // namespace
 
-worker::WorkerOptions worker_options(const Config& config) {
+std::string check_link_memory(const Config& config, std::size_t workers) {
+    const std::uint64_t needed = window_min(config) * window_count(workers);
+    if (workers < 2 || needed <= config.limits.link_memory) return {};
+    return fmt::format(
+        "limits.link_memory is {} MiB, but with {} workers and messages of up to {} bytes "
+        "(limits.max_message_size) one worker may hold {} MiB for the others: set it to so much, "
+        "or lower one of them",
+        config.limits.link_memory / mib,
+        workers,
+        config.limits.max_message_size,
+        (needed + mib - 1) / mib);
+}
+
+worker::WorkerOptions worker_options(const Config& config, std::size_t workers) {
     worker::WorkerOptions options;
     const auto& limits = config.limits;
     auto& engine = options.engine;
@@ -77,14 +132,9 @@ worker::WorkerOptions worker_options(const Config& config) {
     options.bad_messages_max = static_cast<std::uint32_t>(limits.bad_messages);
     options.exchange.groups_per_member_max = static_cast<std::uint32_t>(limits.groups_per_client);
     options.drain_time = config.server.drain_time;
-    hub::HistoryRule& history = options.exchange.history.front();
-    history.messages = static_cast<std::uint32_t>(config.history.messages);
-    history.bytes = config.history.bytes;
-    history.age = config.history.age;
+    options.exchange.history = history_rules(config);
     options.exchange.history_bytes_max = config.history.total;
-    // The largest message must fit an empty window, whatever goes with it in its record (R61).
-    options.exchange.window_bytes =
-        std::max<std::size_t>(options.exchange.window_bytes, limits.max_message_size + 4096);
+    bound_links(config, workers, options);
     return options;
 }
 

@@ -186,7 +186,7 @@ int run_worker_process(const Config& config, io::LoopChoice choice, master::Chil
     io::Loop& loop = *chosen->loop;
 
     io::SystemEntropy entropy;
-    worker::WorkerOptions options = worker_options(config);
+    worker::WorkerOptions options = worker_options(config, child.workers);
     options.exchange = exchange_options(options.exchange, child);
     options.is_alone = false;
     options.page = child.page;
@@ -215,7 +215,7 @@ int run_control_process(const Config& config, io::LoopChoice choice, master::Chi
     io::SystemEntropy entropy;
     control::ControlOptions options;
     options.connections_max_per_worker = config.limits.max_connections_per_worker;
-    options.exchange = exchange_options(worker_options(config).exchange, child);
+    options.exchange = exchange_options(worker_options(config, child.workers).exchange, child);
     control::Control control(loop, *child.page, options, entropy);
     for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));
     Line<control::Control> line(std::move(*signals), std::move(child.master_link), control);
