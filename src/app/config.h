@@ -45,6 +45,7 @@ struct Config {
         std::uint64_t max_connections_per_worker = 10'000;
         std::uint64_t outbox = 1024 * 1024;
         std::uint64_t send_buffer = 0;
+        std::uint64_t link_memory = std::uint64_t{1024} * 1024 * 1024;  // unstable, of a worker
         std::uint64_t json_depth = 64;
         std::uint64_t bad_messages = 10;
         std::uint64_t groups_per_client = 128;
@@ -102,6 +103,13 @@ struct Config {
         std::uint64_t bytes = 1024 * 1024;       // of a group
         std::uint64_t total = 64 * 1024 * 1024;  // of all groups of a worker
         Duration age = std::chrono::minutes(5);
+        struct Groups {
+            std::string prefix;
+            std::uint64_t messages = 0;
+            std::uint64_t bytes = 0;  // 0: as above
+            Duration age{};           // likewise
+        };
+        std::vector<Groups> groups;  // exceptions from the above
     } history;
     struct Health {
         Duration interval = std::chrono::seconds(30);
@@ -127,8 +135,11 @@ struct Config {
     LogOptions log;
 };
 
+[[nodiscard]] worker::SeatOptions seat_options(const Config& config);
 [[nodiscard]] auth::VerifierOptions verifier_options(const Config::Auth& config);
-[[nodiscard]] worker::WorkerOptions worker_options(const Config& config);
+[[nodiscard]] worker::WorkerOptions worker_options(const Config& config, std::size_t workers = 1);
+// Empty, or why so many workers may hold more than limits.link_memory.
+[[nodiscard]] std::string check_link_memory(const Config& config, std::size_t workers);
 [[nodiscard]] io::LoopOptions loop_options(const Config& config);
 
 // What the command line said: the setting's option ("max-connections") and its value as text.

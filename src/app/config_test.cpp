@@ -123,6 +123,59 @@ TEST(Config, defaults_are_those_of_the_layers_below) {
     EXPECT_EQ(loop_options(Config{}).choice, io::LoopOptions{}.choice);
 }
 
+TEST(Config, groups_have_the_history_of_the_rule_with_their_prefix) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[history]\n"
+                                 "bytes = \"2MiB\"\n"
+                                 "[[history.groups]]\n"
+                                 "prefix = \"chat:\"\n"
+                                 "messages = 1000\n"
+                                 "[[history.groups]]\n"
+                                 "prefix = \"chat:private:\"\n"
+                                 "messages = 0\n"
+                                 "age = \"1s\"\n",
+                                 "f",
+                                 config)
+                    .empty());
+    const auto rules = worker_options(config).exchange.history;
+    ASSERT_EQ(rules.size(), 3u);
+    EXPECT_EQ(rules[0].prefix, "");
+    EXPECT_EQ(rules[0].messages, 100u);
+    EXPECT_EQ(rules[1].prefix, "chat:");
+    EXPECT_EQ(rules[1].messages, 1000u);
+    EXPECT_EQ(rules[1].bytes, 2u * 1024 * 1024);
+    EXPECT_EQ(rules[1].age, std::chrono::minutes(5));
+    EXPECT_EQ(rules[2].messages, 0u);
+    EXPECT_EQ(rules[2].age, std::chrono::seconds(1));
+}
+
+TEST(Config, a_rule_for_groups_that_cannot_be_is_told_with_its_line) {
+    expect_says(only_error_of("[[history.groups]]\nprefix = \"a\"\nmesages = 1\n"
+                              "messages = 1\n"),
+                {"f.toml:3:1: ", "history.groups.mesages is unknown", "did you mean messages?"});
+    expect_says(only_error_of("[[history.groups]]\nprefix = \"a\"\n"),
+                {"f.toml:1:1: ", "lacks messages"});
+    expect_says(only_error_of("[[history.groups]]\nprefix = \"a\"\nmessages = 1\n"
+                              "[[history.groups]]\nprefix = \"a\"\nmessages = 2\n"),
+                {"f.toml:4:1: ", "has the prefix of another"});
+    expect_says(only_error_of("[history]\ngroups = 5\n"), {"f.toml:2:1: ", "is a list"});
+}
+
+TEST(Config, link_memory_is_shared_out_and_must_suffice_for_all_workers) {
+    Config config;
+    config.limits.link_memory = 12 * 1024 * 1024;
+    EXPECT_EQ(worker_options(config, 2).exchange.window_bytes, 1024u * 1024);
+    EXPECT_EQ(worker_options(config, 4).exchange.window_bytes, 12u * 1024 * 1024 / 20);
+    EXPECT_EQ(check_link_memory(config, 12), "");
+    expect_says(check_link_memory(config, 20), {"link_memory is 12 MiB", "20 workers", "28 MiB"});
+    config.limits.max_message_size = 100 * 1024 * 1024;
+    const worker::WorkerOptions large = worker_options(config, 2);
+    EXPECT_GT(large.exchange.window_bytes, config.limits.max_message_size);
+    EXPECT_GT(large.exchange.record_size_max, large.exchange.window_bytes);
+    EXPECT_EQ(large.link.record_size_max, large.exchange.record_size_max);
+    EXPECT_EQ(check_link_memory(config, 1), "");
+}
+
 TEST(Config, every_error_of_a_file_is_told_in_the_order_of_its_lines) {
     const auto errors = errors_of(
         "[limits]\n"

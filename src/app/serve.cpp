@@ -50,6 +50,9 @@ int serve(const Config& config, const ConfigSources& sources) {
     const std::size_t workers = is_single                    ? 1
                                 : config.server.workers != 0 ? config.server.workers
                                                              : io::usable_processors();
+    if (const auto error = check_link_memory(config, workers); !error.empty()) {
+        return refuse_to_start(error);
+    }
     io::keep_freed_memory();
     const auto limit = io::raise_descriptor_limit();
     if (!limit) return refuse_to_start(limit.error().message);

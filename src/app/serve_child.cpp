@@ -196,7 +196,7 @@ void run_worker(worker::Worker& worker,
         const Instant deadline = std::min(loop.now() + beat_interval(config), end);
         Orders orders = line.take(worker.turn(deadline));
         if (orders.reload && apply_reload(who, line.take_config(), sources, config)) {
-            worker.set_options(worker_options(config));
+            worker.set_options(worker_options(config, child.workers));
         }
         log_seats(child.index, worker.take_seat_events());
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
@@ -233,7 +233,7 @@ int run_worker_process(Config config,
     io::Loop& loop = *chosen->loop;
 
     io::SystemEntropy entropy;
-    worker::WorkerOptions options = worker_options(config);
+    worker::WorkerOptions options = worker_options(config, child.workers);
     options.exchange = exchange_options(options.exchange, child);
     options.is_alone = false;
     options.page = child.page;
@@ -272,7 +272,7 @@ int run_control_process(Config config,
     options.body_size_max =
         std::max<std::size_t>(options.body_size_max, config.limits.max_message_size + 4096);
     options.json_depth_max = config.limits.json_depth;
-    options.exchange = exchange_options(worker_options(config).exchange, child);
+    options.exchange = exchange_options(worker_options(config, child.workers).exchange, child);
     control::Control control(loop, *child.page, options, entropy);
     for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));
     Line<control::Control> line(std::move(*signals), std::move(child.master_link), control);

@@ -87,6 +87,7 @@ const Setting table[] = {
      "Most connections per worker"},
     {"limits", "outbox", SizeKind{FIELD(limits.outbox), 4 * kib, gib}},
     {"limits", "send_buffer", SizeKind{FIELD(limits.send_buffer), 4 * kib, 256 * mib, true}},
+    {"limits", "link_memory", SizeKind{FIELD(limits.link_memory), mib, 1024 * gib}},
     {"limits", "json_depth", CountKind{FIELD(limits.json_depth), 1, 1024}},
     {"limits", "bad_messages", CountKind{FIELD(limits.bad_messages), 1, 1'000'000}},
     {"limits", "groups_per_client", CountKind{FIELD(limits.groups_per_client), 1, 1'000'000}},

@@ -66,12 +66,28 @@ std::optional<std::string> check_pool(Config& config) {
     return {};
 }
 
+constexpr std::array<std::string_view, 2> history_required = {"prefix", "messages"};
+
+std::optional<std::string> check_history(Config& config) {
+    const auto& groups = config.history.groups;
+    for (std::size_t i = 0; i + 1 < groups.size(); ++i) {
+        if (groups[i].prefix == groups.back().prefix)
+            return "has the prefix of another; leave one of them out";
+    }
+    return {};
+}
+
 const ListSection lists[] = {
     {"pool",
      metrics::seat_pools_max - 1,
      [](Config& c) { c.pools.emplace_back(); },
      pool_required,
      check_pool},
+    {"history.groups",
+     64,
+     [](Config& c) { c.history.groups.emplace_back(); },
+     history_required,
+     check_history},
     {"auth.issuer",
      64,
      [](Config& c) { c.auth.issuers.emplace_back(); },
@@ -98,6 +114,15 @@ const Setting table[] = {
      "wait_timeout",
      DurationsKind{
          FIELD(pools.back().wait_timeout), std::chrono::milliseconds(0), std::chrono::hours(24)}},
+    {"history.groups", "prefix", TextKind{FIELD(history.groups.back().prefix), 1, 128}},
+    {"history.groups", "messages", CountKind{FIELD(history.groups.back().messages), 0, 1'000'000}},
+    {"history.groups",
+     "bytes",
+     SizeKind{FIELD(history.groups.back().bytes), 1024, std::uint64_t{1} << 30}},
+    {"history.groups",
+     "age",
+     DurationKind{
+         FIELD(history.groups.back().age), std::chrono::milliseconds(1), std::chrono::hours(24)}},
     {"auth.issuer", "name", TextKind{FIELD(auth.issuers.back().name), 1, 1024}},
     {"auth.issuer", "audience", TextKind{FIELD(auth.issuers.back().audience), 1, 1024}},
     {"auth.issuer.keys", "id", TextKind{FIELD(auth.issuers.back().keys.back().id), 1, 256}},
