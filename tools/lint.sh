@@ -10,10 +10,11 @@ passed=build/check/lint
 mkdir -p "$passed"
 
 # One line per source: itself and every header of ours that it includes, directly or not.
-# Tests are left out: the macros of GoogleTest and RapidCheck trip the checks by themselves.
+# Left out: *_test.cpp, as the macros of GoogleTest and RapidCheck trip the checks by themselves; and the program of
+# test/install, which is built where the library was installed.
 sources_with_headers() {
-    find src sim \( -name '*.cpp' ! -name '*_test.cpp' -o -name '*.h' \) | sort |
-        xargs grep -oE '^#include "[a-z_]+/[a-z_0-9]+\.h"' /dev/null |
+    find src sim test \( -name '*.cpp' ! -name '*_test.cpp' ! -path 'test/install/*' -o -name '*.h' \) | sort |
+        xargs grep -oE '^#include "([a-z_]+/)?[a-z_0-9]+\.h"' /dev/null |
         awk -F: '
             function collect(file,    n, part, i) {
                 if (seen[file] == source) return
@@ -24,7 +25,9 @@ sources_with_headers() {
             }
             {
                 split($2, word, "\"")
-                header = word[2] ~ /^sim\// ? word[2] : "src/" word[2]
+                folder = $1
+                sub(/[^\/]*$/, "", folder)
+                header = word[2] !~ /\// ? folder word[2] : word[2] ~ /^sim\// ? word[2] : "src/" word[2]
                 includes[$1] = includes[$1] " " header
                 if ($1 ~ /\.cpp$/) sources[$1] = 1
             }

@@ -170,7 +170,8 @@ bool Crowd::is_fenced() const {
 void Crowd::complain_of_stragglers() {
     constexpr std::string_view phase_names[] = {
         "gathering", "loading", "settling", "fencing", "draining", "over"};
-    const std::string phase(phase_names[static_cast<std::size_t>(phase_)]);
+    const std::string at_end =
+        " at the end of " + std::string(phase_names[static_cast<std::size_t>(phase_)]);
     for (ClientIndex index = 0; index < clients_.size(); ++index) {
         const Client& client = clients_[index];
         const std::string who = ledger_.records().clients[index];
@@ -178,9 +179,9 @@ void Crowd::complain_of_stragglers() {
             if (client.state != State::away)
                 ledger_.complain("drain", who + " was not closed when the gateway drained");
         } else if (client.state != State::ready) {
-            ledger_.complain("late", who + " is not connected and joined at the end of " + phase);
+            ledger_.complain("late", (who + " is not connected and joined").append(at_end));
         } else if (client.unanswered > 0) {
-            ledger_.complain("late", who + " waits for answers at the end of " + phase);
+            ledger_.complain("late", (who + " waits for answers").append(at_end));
         } else if (phase_ == Phase::fencing && client.fences < (client.is_member ? 2u : 1u)) {
             ledger_.complain("late", who + " has not got the last messages sent to it");
         }

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <string_view>
 #include <vector>
 
@@ -199,5 +200,10 @@ int run(int argc, char** argv) {
 }  // namespace wspool::chaos
 
 int main(int argc, char** argv) {
-    return wspool::chaos::run(argc, argv);
+    try {
+        return wspool::chaos::run(argc, argv);
+    } catch (const std::exception& error) {  // of the JSON library
+        std::fprintf(stderr, "chaos_load: %s\n", error.what());
+        return 2;
+    }
 }

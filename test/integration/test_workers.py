@@ -44,10 +44,9 @@ def is_alive(client):
         return False
 
 
-def say_to_peers(pid, noise):
-    """As if the process had sent it on its links to others, its only stream sockets that are no TCP.
-    Returns how many it has."""
-    links = 0
+def unix_sockets(pid):
+    """Duplicates of those that another process has: of its links a stream and a seqpacket socket each, and
+    one more seqpacket socket, its line to the master."""
     libc = ctypes.CDLL(None, use_errno=True)
     process = os.pidfd_open(pid)
     for name in os.listdir(f"/proc/{pid}/fd"):
@@ -59,11 +58,14 @@ def say_to_peers(pid, noise):
             os.close(fd)
             continue
         with socket.socket(fileno=fd) as sock:
-            if (sock.family, sock.type) == (socket.AF_UNIX, socket.SOCK_STREAM):
-                links += 1
-                sock.send(noise)
+            if sock.family == socket.AF_UNIX:
+                yield sock
     os.close(process)
-    return links
+
+
+def say_to_peers(pid, noise):
+    """As if the process had said it. Returns to how many."""
+    return sum(sock.send(noise) > 0 for sock in unix_sockets(pid) if sock.type == socket.SOCK_STREAM)
 
 
 def end(clients):
@@ -330,6 +332,8 @@ class Processes(unittest.TestCase):
             def count():
                 return [len(open_files(pid)) for pid in (gateway.process.pid, gateway.worker(0))]
 
+            eventually(lambda: sum(1 for _ in unix_sockets(gateway.worker(0))) == 5,
+                       "it is linked to the other and to the control process")
             before = count()
             for restarts in range(1, 3):
                 os.kill(gateway.worker(1), signal.SIGKILL)
