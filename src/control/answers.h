@@ -14,6 +14,7 @@ struct Facts {
     const metrics::Page& page;
     std::uint64_t connections_max_per_worker = 0;
     Instant now;
+    bool is_drain_asked = false;
 };
 
 [[nodiscard]] bool is_page_path(std::string_view path);
