@@ -30,16 +30,31 @@ std::string sentence_of(const HttpAnswer& answer) {
     return "the control API answered with status " + std::to_string(answer.status);
 }
 
+// {"result":{"connections":N}}, or with {"current":N} in place of the number.
+std::optional<std::uint64_t> connections_in(const std::string& body) {
+    const auto said = nlohmann::json::parse(body, nullptr, false);
+    if (!said.is_object() || !said.contains("result")) return std::nullopt;
+    const auto& result = said["result"];
+    if (!result.is_object() || !result.contains("connections")) return std::nullopt;
+    const auto& connections = result["connections"];
+    const bool is_table = connections.is_object() && connections.contains("current");
+    const auto& number = is_table ? connections["current"] : connections;
+    if (!number.is_number_unsigned()) return std::nullopt;
+    return number.get<std::uint64_t>();
+}
+
+void tell(std::optional<std::uint64_t> left) {
+    if (!left) return;
+    std::printf("draining: %llu connections left\n", static_cast<unsigned long long>(*left));
+    std::fflush(stdout);
+}
+
 // Connections that are left; nothing when the gateway does not answer.
 std::optional<std::uint64_t> connections_left(const DrainArgs& args) {
     const auto answer =
         control_request(args.control, "GET", "/api/stats", {}, args.token, patience);
     if (!answer || answer->status != 200) return std::nullopt;
-    const auto said = nlohmann::json::parse(answer->body, nullptr, false);
-    if (!said.is_object() || !said.contains("result")) return std::nullopt;
-    const auto& current = said["result"]["connections"]["current"];
-    if (!current.is_number_unsigned()) return std::nullopt;
-    return current.get<std::uint64_t>();
+    return connections_in(answer->body);
 }
 
 }  // namespace
@@ -55,16 +70,15 @@ int run_drain(const DrainArgs& args) {
     }
     // The control process is there until all workers have closed their connections; one that died
     // and is being replaced is back after the interval.
-    std::optional<std::uint64_t> told;
+    std::optional<std::uint64_t> told = connections_in(asked->body);
+    tell(told);
     for (int silences = 0; silences < 2;) {
         const auto left = connections_left(args);
-        if (left && told != left) {
-            std::printf("draining: %llu connections left\n",
-                        static_cast<unsigned long long>(*left));
-            std::fflush(stdout);
-        }
         silences = left ? 0 : silences + 1;
-        told = left;
+        if (left && told != left) {
+            tell(left);
+            told = left;
+        }
         std::this_thread::sleep_for(interval);
     }
     std::puts("the gateway has ended");

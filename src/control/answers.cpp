@@ -37,6 +37,11 @@ template <class Reason>
     return sum;
 }
 
+[[nodiscard]] bool is_draining(const Facts& facts) {
+    const Page& page = facts.page;
+    return facts.is_drain_asked || page.life(page.master_place()).state == ProcessState::draining;
+}
+
 [[nodiscard]] Json connections_of(const Counters& c, std::uint64_t max) {
     const double utilization =
         max == 0 ? 0.0
@@ -123,9 +128,8 @@ template <class Reason>
     const Page& page = facts.page;
     const Counters sum = page.sum_of_workers();
     const double uptime = seconds_between(page.life(page.master_place()).started_at, facts.now);
-    Json out{{"uptime", uptime},
-             {"workers", page.worker_count()},
-             {"draining", page.life(page.master_place()).state == ProcessState::draining}};
+    Json out{
+        {"uptime", uptime}, {"workers", page.worker_count()}, {"draining", is_draining(facts)}};
     out.update(figures_of(sum, facts.connections_max_per_worker * page.worker_count()));
     out.update(seats_of(sum.seating, facts.pools, page.worker_count(), facts.now));
     out["throughput"] = {{"messagesPerSecond", rate(sum.messages_received, uptime)},
@@ -144,8 +148,9 @@ template <class Reason>
 }
 
 // Ready is who takes clients: every worker serves, and nobody was asked to drain.
-[[nodiscard]] Answer readiness(const Page& page) {
-    if (page.life(page.master_place()).state == ProcessState::draining) {
+[[nodiscard]] Answer readiness(const Facts& facts) {
+    const Page& page = facts.page;
+    if (is_draining(facts)) {
         return {503, http::plain_text, "draining\n", {}};
     }
     for (std::size_t place = 0; place < page.worker_count(); ++place) {
@@ -167,7 +172,7 @@ Answer answer_from_page(std::string_view path, const Facts& facts) {
     WSPOOL_ASSERT(is_page_path(path));
     // This process answers: that is all the question is about.
     if (path == "/healthz") return {200, http::plain_text, "ok\n", {}};
-    if (path == "/readyz") return readiness(facts.page);
+    if (path == "/readyz") return readiness(facts);
     if (path == "/api/stats") return stats(facts);
     if (path == "/api/workers") return workers(facts);
     return {200,

@@ -17,6 +17,7 @@ struct Facts {
     std::uint64_t connections_max_per_worker = 0;
     Instant now;
     std::span<const SeatPoolFact> pools = {};
+    bool is_drain_asked = false;
 };
 
 [[nodiscard]] bool is_page_path(std::string_view path);

@@ -78,9 +78,9 @@ void Api::on_request(session::SessionId session, const Request& request, Instant
 void Api::answer_get(session::SessionId session, std::string_view target, Instant now) {
     const std::string_view path = http::path_of(target);
     if (is_page_path(path)) {
-        return answer(session,
-                      answer_from_page(
-                          path, {page_, options_.connections_max_per_worker, now, options_.pools}));
+        const Facts facts{
+            page_, options_.connections_max_per_worker, now, options_.pools, is_drain_asked_};
+        return answer(session, answer_from_page(path, facts));
     }
     const std::string_view name = path.substr(prefix.size());
     if (name == "clients") return begin_list(session, SurveyKind::clients, target, now);
@@ -97,7 +97,7 @@ void Api::answer_post(session::SessionId session,
                       ByteView body,
                       Instant now) {
     if (name == "drain") {
-        is_drain_asked_ = true;
+        is_drain_asked_ = is_drain_due_ = true;
         return answer(
             session,
             result({{"draining", true}, {"connections", page_.sum_of_workers().connections}}));
@@ -130,7 +130,7 @@ bool Api::next_answer(Answered& answered) {
 }
 
 bool Api::take_drain() {
-    return std::exchange(is_drain_asked_, false);
+    return std::exchange(is_drain_due_, false);
 }
 
 void Api::on_abandoned(session::SessionId session) {

@@ -166,7 +166,8 @@ class Api {
     std::list<Survey> surveys_;
     std::uint64_t last_number_ = 0;
     std::deque<Answered> answered_;
-    bool is_drain_asked_ = false;
+    bool is_drain_asked_ = false;  // the page says so only when the master has heard of it
+    bool is_drain_due_ = false;    // to be taken
 };
 
 }  // namespace wspool::control

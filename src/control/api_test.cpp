@@ -431,10 +431,12 @@ TEST_F(ApiTest, NonsenseOfAWorkerIsToldApart) {
     EXPECT_FALSE(api.on_record(1, as_bytes("nonsense"), now));
 }
 
-TEST_F(ApiTest, ADrainIsToldOnce) {
+TEST_F(ApiTest, ADrainIsToldOnceAndReadinessEndsWithIt) {
     EXPECT_FALSE(api.take_drain());
     ask("POST", "/api/drain");
     EXPECT_EQ(heard_result().at("draining"), true);
+    ask("GET", "/readyz");
+    EXPECT_EQ(heard().status, 503);
     EXPECT_TRUE(api.take_drain());
     EXPECT_FALSE(api.take_drain());
 }

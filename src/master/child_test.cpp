@@ -72,8 +72,10 @@ TEST(ChildLinkTest, SaysThatItIsReadyAndThatItHasDrained) {
     Bed bed;
     bed.child->say_ready();
     bed.child->say_drained();
+    bed.child->ask_drain();
     ASSERT_EQ(bed.hear()->kind, LinkMessageKind::ready);
     ASSERT_EQ(bed.hear()->kind, LinkMessageKind::drained);
+    ASSERT_EQ(bed.hear()->kind, LinkMessageKind::ask_drain);
     EXPECT_FALSE(bed.hear());
 }
 

@@ -42,7 +42,7 @@ struct CommandAnswer {
     template <class Codec, class Self>
     static void fields(Codec& codec, Self& self) {
         codec.number(self.number);
-        codec.choice(self.refusal, Refusal::duplicate_id);
+        codec.choice(self.refusal, Refusal::too_many_groups);
         codec.number(self.epoch);
         codec.place(self.offset);
     }

@@ -31,6 +31,16 @@ TEST(ControlRecords, ACommandReadsAsItWasWritten) {
     EXPECT_FALSE(decode(out.view().first(out.size() - 1), read));
 }
 
+TEST(ControlRecords, AnAnswerMayBeAnyRefusal) {
+    for (int i = 0; i < static_cast<int>(Refusal::count_); ++i) {
+        ByteBuffer out;
+        encode(out, CommandAnswer{.number = 7, .refusal = static_cast<Refusal>(i)});
+        CommandAnswer read;
+        ASSERT_TRUE(decode(out.view(), read)) << i;
+        EXPECT_EQ(read.refusal, static_cast<Refusal>(i));
+    }
+}
+
 RC_GTEST_PROP(ControlRecords,
               AReplyHoldsItsClientsAndTheirGroups,
               (const std::vector<std::uint32_t>& counts, bool is_cut)) {
