@@ -3,6 +3,7 @@
 #include "base/token.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace wspool::control {
 namespace {
@@ -56,12 +57,12 @@ namespace {
 
 bool is_same_secret(std::string_view secret, std::string_view text) {
     if (secret.size() != text.size()) return false;
-    // Volatile, so that no compiler ends the comparison early.
-    volatile unsigned char difference = 0;
+    // Atomic, so that no compiler ends the comparison early.
+    std::atomic<unsigned> difference = 0;
     for (std::size_t i = 0; i < secret.size(); ++i) {
-        difference =
-            static_cast<unsigned char>(difference | (static_cast<unsigned char>(secret[i]) ^
-                                                     static_cast<unsigned char>(text[i])));
+        const unsigned a = static_cast<unsigned char>(secret[i]);
+        const unsigned b = static_cast<unsigned char>(text[i]);
+        difference.fetch_or(a ^ b, std::memory_order_relaxed);
     }
     return difference == 0;
 }

@@ -229,7 +229,8 @@ class Questions(Shared):
 
 class Requests(Shared):
     def test_methods_and_paths(self):
-        for path, method, status, allow in [("/api/stats", "POST", 405, "GET, HEAD"), ("/metrics", "PUT", 405, "GET, HEAD"),
+        for path, method, status, allow in [("/api/stats", "POST", 405, "GET, HEAD"),
+                                            ("/metrics", "PUT", 405, "GET, HEAD"),
                                             ("/api/clients/a", "DELETE", 405, "GET, HEAD"),
                                             ("/api/batch", "GET", 405, "POST"), ("/", "GET", 404, None),
                                             ("/api/", "GET", 404, None), ("/api/clients/", "GET", 404, None)]:
