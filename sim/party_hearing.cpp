@@ -7,6 +7,14 @@ namespace wspool::sim {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// How long a session whose client is gone may be taken for alive: its worker asks it for a sign of
+// life within two seconds, unless it stands still or waits for others that do.
+constexpr Duration ghost_time = 20s;
+
+}  // namespace
+
 void Party::on_open() {
     note("is open");
     facts_.opened_at = world_.network.now();
@@ -290,7 +298,10 @@ bool Party::has_namesake() const {
             if (&other == &facts_ || facts_.id.empty() || other.id != facts_.id) return false;
             // What a worker has written before it died counts (R2): also that somebody registers.
             if (other.opened_at == never && other.orphaned_at != never) return true;
-            return std::min(other.gone_at, other.orphaned_at) >= facts_.started_at;
+            // Whoever left long ago is not there when it is asked for (R53).
+            const bool is_ghost = !world_.history.is_alone && other.left_at != never &&
+                                  other.left_at + ghost_time < facts_.started_at;
+            return !is_ghost && std::min(other.gone_at, other.orphaned_at) >= facts_.started_at;
         });
 }
 

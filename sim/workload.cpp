@@ -26,7 +26,7 @@ void Simulation::connect() {
     options.wants_welcome = !options.is_echo && prng_.chance(swarm_.wants_welcome);
     options.is_slow = !world_.is_calm && prng_.chance(swarm_.is_slow);
     connect_party(options);
-    if (prng_.chance(swarm_.gives_up)) give_up(*parties_.back());
+    if (swarm_.gives_up > 0 && prng_.chance(swarm_.gives_up)) give_up(*parties_.back());
 }
 
 // Perhaps while its id is still being asked for.
