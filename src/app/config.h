@@ -82,6 +82,7 @@ struct Config {
         std::optional<pool::PerPriority<std::uint32_t>> shares;
         std::uint64_t max_waiters = 1024;
         pool::PerPriority<Duration> wait_timeout = pool::AdmissionOptions{}.wait_timeout;
+        friend bool operator==(const Pool&, const Pool&) = default;
     };
     std::vector<Pool> pools;
     struct Keepalive {
@@ -108,6 +109,7 @@ struct Config {
             std::uint64_t messages = 0;
             std::uint64_t bytes = 0;  // 0: as above
             Duration age{};           // likewise
+            friend bool operator==(const Groups&, const Groups&) = default;
         };
         std::vector<Groups> groups;  // exceptions from the above
     } history;
@@ -121,10 +123,12 @@ struct Config {
             auth::Algorithm algorithm = auth::Algorithm::hs256;
             std::string file, secret;  // one of them
             std::string material;      // what that is: read with the configuration
+            friend bool operator==(const Key&, const Key&) = default;
         };
         struct Issuer {
             std::string name, audience;
             std::vector<Key> keys;
+            friend bool operator==(const Issuer&, const Issuer&) = default;
         };
         AuthMode mode = AuthMode::none;
         Duration leeway = std::chrono::seconds(5);

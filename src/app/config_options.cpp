@@ -41,8 +41,9 @@ void bound_links(const Config& config, std::size_t workers, worker::WorkerOption
     const std::uint64_t even = config.limits.link_memory / window_count(workers);
     exchange.window_bytes =
         std::max(window_min(config), std::min<std::uint64_t>(exchange.window_bytes, even));
+    // As long as check_link_memory() holds, also after a reload.
     exchange.record_size_max =
-        std::max<std::uint64_t>(exchange.record_size_max, window_min(config) + mib);
+        std::max<std::uint64_t>(exchange.record_size_max, config.limits.link_memory + mib);
     options.link.record_size_max = exchange.record_size_max;
     options.link.queue_size_max =
         std::max<std::uint64_t>(options.link.queue_size_max, 2 * config.limits.link_memory);

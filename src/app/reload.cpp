@@ -3,6 +3,7 @@
 #include "app/config_file.h"
 #include "app/log.h"
 #include "app/settings.h"
+#include "io/process.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,23 @@ bool refuse(const std::vector<std::string>& errors) {
     for (const std::string& error : errors) log_error("SIGHUP: {}", error);
     log_error("SIGHUP: nothing was changed; mend this, and send it again");
     return false;
+}
+
+// Lists change as a whole.
+template <class List>
+void take_list(std::string_view name, const List& loaded, List& current, Reload& result) {
+    if (loaded == current) return;
+    current = loaded;
+    result.changed.emplace_back(name);
+}
+
+void take_lists(const Config& loaded, Reload& result) {
+    Config& config = result.config;
+    take_list("[[history.groups]]", loaded.history.groups, config.history.groups, result);
+    // The first issuer or the end of the last one goes with auth.mode.
+    if (config.auth.mode == AuthMode::jwt)
+        take_list("[[auth.issuer]]", loaded.auth.issuers, config.auth.issuers, result);
+    if (loaded.pools != config.pools) result.needs_restart.emplace_back("[[pool]]");
 }
 
 }  // namespace
@@ -34,6 +52,12 @@ Reload reload(const ConfigSources& sources, const Config& current) {
         copy_value(setting, loaded.config, result.config);
         result.changed.push_back(full_name(setting));
     }
+    take_lists(loaded.config, result);
+    const std::size_t workers =
+        current.server.workers != 0 ? current.server.workers : io::usable_processors();
+    if (auto error = check_link_memory(result.config, workers); !error.empty())
+        return {
+            .config = current, .errors = {std::move(error)}, .changed = {}, .needs_restart = {}};
     return result;
 }
 

@@ -53,6 +53,39 @@ TEST(Reload, AMistakeChangesNothingAtAll) {
     EXPECT_TRUE(result.changed.empty());
 }
 
+TEST(Reload, ListsChangeAsAWholeOrNeedARestart) {
+    const std::string issuer =
+        "[[auth.issuer]]\nname = \"i\"\naudience = \"a\"\n"
+        "keys = [{ alg = \"HS256\", secret = \"";
+    const auto text = [&](const std::string& secret) {
+        return "[auth]\nmode = \"jwt\"\n" + issuer + secret + "\" }]\n";
+    };
+    const Config before = load_config(sources_with(text(std::string(32, 'x')))).config;
+    ASSERT_EQ(before.auth.issuers.size(), 1u);
+    const Reload result =
+        reload(sources_with(text(std::string(40, 'y')) +
+                            "[[history.groups]]\nprefix = \"chat:\"\nmessages = 5\n"
+                            "[[pool]]\nname = \"p\"\npath = \"/p\"\ncapacity = 5\n"),
+               before);
+    EXPECT_TRUE(result.errors.empty()) << result.errors.front();
+    EXPECT_EQ(result.changed, (std::vector<std::string>{"[[history.groups]]", "[[auth.issuer]]"}));
+    EXPECT_EQ(result.needs_restart, std::vector<std::string>{"[[pool]]"});
+    EXPECT_EQ(result.config.auth.issuers.front().keys.front().secret, std::string(40, 'y'));
+    EXPECT_EQ(result.config.history.groups.size(), 1u);
+    EXPECT_TRUE(result.config.pools.empty());
+}
+
+TEST(Reload, WhatLinkMemoryCannotHoldIsAMistake) {
+    Config current;
+    current.server.workers = 8;
+    const Reload result =
+        reload(sources_with("[limits]\nmax_message_size = \"512MiB\"\n"), current);
+    ASSERT_EQ(result.errors.size(), 1u);
+    EXPECT_NE(result.errors.front().find("limits.link_memory"), std::string::npos);
+    EXPECT_EQ(result.config.limits.max_message_size, Config{}.limits.max_message_size);
+    EXPECT_TRUE(result.changed.empty());
+}
+
 TEST(Reload, WhatTheFileSaysNoMoreIsTheDefaultAgain) {
     Config current;
     current.limits.outbox = 12345;

@@ -208,6 +208,9 @@ constexpr std::string_view live_settings[] = {
     "history.age",
     "health.interval",
     "health.stall",
+    "auth.leeway",
+    "auth.query_token",
+    "auth.origins",
     "log.level",
     "log.format",
 };

@@ -124,6 +124,15 @@ Worker::Worker(io::Loop& loop, const WorkerOptions& options, Entropy& entropy)
 
 Worker::~Worker() = default;
 
+// Who is here stays, with what the token said. Whether tokens are asked for does not change.
+void Worker::State::take_auth(const AuthOptions& auth) {
+    if (!verifier || !auth.verifier) return;
+    auto made = auth::Verifier::make(*auth.verifier);
+    WSPOOL_ASSERT(made.has_value());
+    verifier = std::move(*made);
+    options.auth = auth;
+}
+
 void Worker::set_options(const WorkerOptions& options) {
     State& state = *state_;
     state.options.engine = options.engine;
@@ -131,6 +140,7 @@ void Worker::set_options(const WorkerOptions& options) {
     state.options.bad_messages_max = options.bad_messages_max;
     state.options.drain_time = options.drain_time;
     state.options.seats.is_traced = options.seats.is_traced;
+    state.take_auth(options.auth);
     state.parser = protocol::Parser({.depth_max = options.json_depth_max});
     state.engine.set_options(options.engine);
     state.exchange.set_bounds(options.exchange, state.engine.now());

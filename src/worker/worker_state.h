@@ -121,6 +121,7 @@ struct Worker::State {
     [[nodiscard]] bool may_join(const Client& client, std::string_view group) const;
     [[nodiscard]] bool may_publish(const Client& client, std::string_view group) const;
     void end_expired();
+    void take_auth(const AuthOptions& auth);
 
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
