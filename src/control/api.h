@@ -158,6 +158,10 @@ class Api {
     void answer_post(session::SessionId session, std::string_view name, ByteView body, Instant now);
     void answer_get(session::SessionId session, std::string_view target, Instant now);
 
+    [[nodiscard]] std::uint16_t worker_count() const {
+        return static_cast<std::uint16_t>(workers_.size());
+    }
+
     const ApiOptions options_;
     const metrics::Page& page_;
     hub::Exchange& exchange_;

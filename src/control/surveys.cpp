@@ -104,7 +104,7 @@ void Api::begin_detail(session::SessionId session,
         ask_for_members(survey, now);
     } else {
         const wire::Question question{.kind = wire::QuestionKind::client, .name = survey.name};
-        for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) {
+        for (std::uint16_t worker = 0; worker < worker_count(); ++worker) {
             ask(survey, worker, question, now);
         }
     }
@@ -132,7 +132,7 @@ void Api::ask_for_members(Survey& survey, Instant now) {
     for (const std::string& name : survey.order) names.add({name});
     const wire::Question question{
         .kind = wire::QuestionKind::members, .count = names.count(), .names = names.view()};
-    for (std::uint16_t worker = 0; worker < workers_.size(); ++worker) {
+    for (std::uint16_t worker = 0; worker < worker_count(); ++worker) {
         ask(survey, worker, question, now);
     }
 }
