@@ -94,6 +94,10 @@ worker::WorkerOptions worker_options(const Config& config) {
         options.auth.origins = config.auth.origins;
         options.auth.takes_query_token = config.auth.query_token;
     }
+    options.addresses.connections_max = limits.connections_per_ip;
+    options.addresses.connects_per_second = limits.connect_rate_per_ip;
+    options.rates.messages_per_second = limits.rate;
+    options.rates.bytes_per_second = limits.rate_bytes;
     options.drain_time = config.server.drain_time;
     hub::HistoryRule& history = options.exchange.history.front();
     history.messages = static_cast<std::uint32_t>(config.history.messages);

@@ -19,7 +19,7 @@ void Worker::State::refuse(session::SessionId session,
                            std::string_view body,
                            RejectReason reason) {
     std::string headers;
-    if (status == 503) {
+    if (status == 503 || status == 429) {
         // Jittered, so that who was refused together does not return together.
         headers = "Retry-After: " + std::to_string(1 + jitter.below(10)) + "\r\n";
     }
@@ -47,6 +47,8 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse(event.session, 503, "This server is being restarted.\n", RejectReason::draining);
         return;
     }
+    std::string block;
+    if (!knock(event, block)) return;
     if (counters.connections + registering_count >= options.connections_max) {
         refuse(event.session, 503, "Server at capacity.\n", RejectReason::capacity);
         return;
@@ -54,7 +56,7 @@ void Worker::State::on_opening(const session::Event& event) {
     if (options.echo && is_echo_path(http::path_of(event.request->target))) {
         const std::optional<Arrival> arrival = judge(event);
         if (!arrival) return;
-        Client& client = begin(event.session);
+        Client& client = begin(event.session, block);
         client.is_echo = true;
         remember_token(client, *arrival);
         activate(client, arrival->subprotocol);
@@ -62,7 +64,7 @@ void Worker::State::on_opening(const session::Event& event) {
     }
     const std::optional<Arrival> arrival = judge(event);
     if (!arrival) return;
-    Client& client = begin(event.session);
+    Client& client = begin(event.session, block);
     client.is_greeted = arrival->subprotocol == subprotocol_name;
     remember_token(client, *arrival);
     enroll(client, *arrival);
@@ -93,7 +95,7 @@ void Worker::State::set_state(Client& client, ClientState state) {
     client.state = state;
 }
 
-Client& Worker::State::begin(session::SessionId session) {
+Client& Worker::State::begin(session::SessionId session, const std::string& address_block) {
     clients.grow_to(session.index);
     Client& client = clients[session.index];
     deactivate(client);  // of an earlier session, if its end was not reported yet
@@ -101,6 +103,8 @@ Client& Worker::State::begin(session::SessionId session) {
     client = Client{};
     client.session = session;
     set_state(client, ClientState::registering);
+    if (addresses) addresses->enter(session.index, address_block, engine.now());
+    if (throttle) throttle->enter(session.index, engine.now());
     return client;
 }
 
@@ -124,6 +128,8 @@ void Worker::State::deactivate(Client& client) {
     if (client.state == ClientState::absent) return;
     set_state(client, ClientState::absent);
     forget_token(client);
+    if (addresses) addresses->leave(client.session.index);
+    if (throttle) throttle->leave(client.session.index);
     if (!client.is_echo) exchange.remove(to_hub(client.session), engine.now());
 }
 

@@ -67,6 +67,7 @@ std::string_view Worker::State::write_tag(const Tag& tag) {
 void Worker::State::on_message(const session::Event& event) {
     Client& client = clients[event.session.index];
     WSPOOL_ASSERT(client.session == event.session);
+    if (throttle && !spend(client, event.payload.size())) return;
     if (client.is_echo) {
         (void)engine.send(event.session, event.opcode, event.payload);
         return;
@@ -168,7 +169,7 @@ void Worker::State::join(Client& client) {
             answer_refusal(client, message.id, joined.refusal);
             return;
         case Outcome::pending:
-            engine.pause(client.session);
+            hold(client, held_by_exchange);
             return;
         case Outcome::joined:
         case Outcome::was_member:
@@ -227,7 +228,7 @@ void Worker::State::publish(Client& client, hub::PublishRequest request, const T
             answer_refusal(client, message.id, published.refusal);
             break;
         case Outcome::paused:
-            engine.pause(client.session);
+            hold(client, held_by_exchange);
             break;
         case Outcome::pending:
             break;

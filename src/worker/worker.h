@@ -13,6 +13,8 @@
 #include "link/peer_links.h"
 #include "metrics/counters.h"
 #include "session/engine.h"
+#include "worker/address_limits.h"
+#include "worker/throttle.h"
 
 #include <cstdint>
 #include <memory>
@@ -38,6 +40,8 @@ struct WorkerOptions {
     bool is_alone = true;  // no other process: home of all from the start; else become_home()
     link::LinkOptions link;
     AuthOptions auth;
+    AddressLimitOptions addresses;
+    ThrottleOptions rates;
     Duration drain_time = std::chrono::seconds(30);
 };
 

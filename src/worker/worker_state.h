@@ -32,6 +32,7 @@ struct Client {
     bool is_greeted = false;  // negotiated wspool.v1: is told its id first
     bool has_token = false;   // is in `identities`
     bool is_limited = false;  // its token names groups
+    std::uint8_t held = 0;    // why it is not read: a set of held_by_…
 };
 
 // What of a token counts for as long as its client is here.
@@ -83,12 +84,22 @@ struct Worker::State {
     [[nodiscard]] bool may_publish(const Client& client, std::string_view group) const;
     void end_expired();
 
+    // ---- doors.cpp: how many, how fast
+    // False when the request was refused; else the block of its address.
+    [[nodiscard]] bool knock(const session::Event& event, std::string& block);
+    // Whether the message may be served; holds its client up, or closes it.
+    [[nodiscard]] bool spend(Client& client, std::size_t bytes);
+    void release_held();
+    // Reading stops while there is any reason, as these come and go by themselves.
+    void hold(Client& client, std::uint8_t reason);
+    void let_go(Client& client, std::uint8_t reason);
+
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
     void on_plain(const session::Event& event);
     void enroll(Client& client, const Arrival& arrival);
     void set_state(Client& client, ClientState state);
-    [[nodiscard]] Client& begin(session::SessionId session);
+    [[nodiscard]] Client& begin(session::SessionId session, const std::string& address_block);
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
@@ -156,6 +167,10 @@ struct Worker::State {
     ChunkedArray<Client> clients;
     std::size_t registering_count = 0;  // clients in that state
 
+    std::unique_ptr<AddressLimits> addresses;  // with a limit
+    std::unique_ptr<Throttle> throttle;        // with a limit
+    std::vector<std::uint32_t> released;       // scratch of release_held()
+
     // Both or neither: with and without authentication.
     std::optional<auth::Verifier> verifier;
     std::unique_ptr<Identities> identities;
@@ -181,6 +196,8 @@ struct Worker::State {
     std::size_t drain_count = 0;
 };
 
+inline constexpr std::uint8_t held_by_exchange = 1;
+inline constexpr std::uint8_t held_by_throttle = 2;
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);

@@ -68,8 +68,8 @@ class Gateway:
         self._directory = tempfile.TemporaryDirectory(prefix="wspool-test-")
         settings = {"server.drain_time": "100ms", "health.interval": "50ms"}
         settings.update(config or {})
-        command = [*wrapper, BINARY, "serve", "--config",
-                   write_config(self._directory.name, settings), "--control", control]
+        self.config_path = write_config(self._directory.name, settings)
+        command = [*wrapper, BINARY, "serve", "--config", self.config_path, "--control", control]
         for address in [listen] if isinstance(listen, str) else listen:
             command += ["--listen", address]
         if io:
