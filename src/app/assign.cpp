@@ -45,19 +45,20 @@ Outcome assign_to(const FlagKind& kind, const Value& value, Config& config) {
 
 Outcome assign_to(const CountKind& kind, const Value& value, Config& config) {
     const auto* text = std::get_if<std::string>(&value);
-    if (kind.may_be_auto && text != nullptr && *text == "auto") {
+    if (!kind.zero.empty() && text != nullptr && *text == kind.zero) {
         kind.field(config) = 0;
         return {};
     }
     const auto* number = std::get_if<std::int64_t>(&value);
-    const std::string_view or_auto = kind.may_be_auto ? ", or \"auto\"" : "";
+    const std::string or_zero =
+        kind.zero.empty() ? std::string() : fmt::format(", or \"{}\"", kind.zero);
     if (number == nullptr) {
-        return wrong_type(value, fmt::format("a whole number without quotes{}", or_auto), "");
+        return wrong_type(value, fmt::format("a whole number without quotes{}", or_zero), "");
     }
     if (*number < 0 || static_cast<std::uint64_t>(*number) < kind.min ||
         static_cast<std::uint64_t>(*number) > kind.max) {
         return fmt::format(
-            "is {}; write a number from {} to {}{}", *number, kind.min, kind.max, or_auto);
+            "is {}; write a number from {} to {}{}", *number, kind.min, kind.max, or_zero);
     }
     kind.field(config) = static_cast<std::uint64_t>(*number);
     return {};
@@ -130,10 +131,22 @@ Outcome assign_to(const ChoiceKind& kind, const Value& value, Config& config) {
                        near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near));
 }
 
-Outcome assign_to(const OffKind& kind, const Value& value, Config&) {
+Outcome assign_to(const RateKind& kind, const Value& value, Config& config) {
+    constexpr std::string_view unit = "/s";
     const auto* text = std::get_if<std::string>(&value);
-    if (text != nullptr && *text == "off") return {};
-    return fmt::format("cannot be set: {}", kind.mend);
+    if (text == nullptr) return wrong_type(value, "how many a second, or \"off\"", unit);
+    if (*text == "off") {
+        kind.field(config) = 0;
+        return {};
+    }
+    const bool has_unit = text->ends_with(unit);
+    const auto count =
+        parse_count(std::string_view(*text).substr(0, text->size() - (has_unit ? 2 : 0)));
+    if (!has_unit || !count || *count == 0 || *count > kind.max) {
+        return fmt::format("is \"{}\"; write \"1/s\" to \"{}/s\", or \"off\"", *text, kind.max);
+    }
+    kind.field(config) = *count;
+    return {};
 }
 
 Outcome assign_to(const TextKind& kind, const Value& value, Config& config) {
@@ -317,7 +330,7 @@ struct FromText {
     Value operator()(const SizeKind&) const { return std::string(text); }
     Value operator()(const DurationKind&) const { return std::string(text); }
     Value operator()(const ChoiceKind&) const { return std::string(text); }
-    Value operator()(const OffKind&) const { return std::string(text); }
+    Value operator()(const RateKind&) const { return std::string(text); }
     Value operator()(const OptionalAddressKind&) const { return std::string(text); }
     Value operator()(const TextKind&) const { return std::string(text); }
     Value operator()(const TextsKind&) const { return split(); }
@@ -397,7 +410,7 @@ std::optional<std::string> assign_text(const Setting& setting,
                                        Config& config) {
     const Value value = std::visit(FromText{text}, setting.kind);
     const auto* count = std::get_if<CountKind>(&setting.kind);
-    const bool is_number = count != nullptr && !(count->may_be_auto && text == "auto");
+    const bool is_number = count != nullptr && (count->zero.empty() || text != count->zero);
     const bool is_flag = std::holds_alternative<FlagKind>(setting.kind);
     if (is_number && !std::holds_alternative<std::int64_t>(value)) {
         return fmt::format("is \"{}\", which is not a whole number", text.substr(0, 40));

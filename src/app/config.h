@@ -54,6 +54,10 @@ struct Config {
         std::uint64_t fragments = 131'072;
         std::uint64_t control_frames = 10;
         std::uint64_t control_frames_burst = 20;
+        std::uint64_t rate = 0;        // messages of a client in a second
+        std::uint64_t rate_bytes = 0;  // and their bytes
+        std::uint64_t connections_per_ip = 0;
+        std::uint64_t connect_rate_per_ip = 0;
         Duration handshake_timeout = std::chrono::seconds(5);
         Duration frame_timeout = std::chrono::seconds(15);
         Duration message_timeout = std::chrono::seconds(30);

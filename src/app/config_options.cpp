@@ -42,8 +42,8 @@ void bound_links(const Config& config, std::size_t workers, worker::WorkerOption
     exchange.window_bytes =
         std::max(window_min(config), std::min<std::uint64_t>(exchange.window_bytes, even));
     // As long as check_link_memory() holds, also after a reload.
-    exchange.record_size_max =
-        std::max<std::uint64_t>(exchange.record_size_max, config.limits.link_memory + mib);
+    exchange.record_size_max = std::max<std::uint64_t>(
+        exchange.record_size_max, std::max(config.limits.link_memory, window_min(config)) + mib);
     options.link.record_size_max = exchange.record_size_max;
     options.link.queue_size_max =
         std::max<std::uint64_t>(options.link.queue_size_max, 2 * config.limits.link_memory);
@@ -153,6 +153,10 @@ worker::WorkerOptions worker_options(const Config& config, std::size_t workers) 
         options.auth.origins = config.auth.origins;
         options.auth.takes_query_token = config.auth.query_token;
     }
+    options.addresses.connections_max = limits.connections_per_ip;
+    options.addresses.connects_per_second = limits.connect_rate_per_ip;
+    options.rates.messages_per_second = limits.rate;
+    options.rates.bytes_per_second = limits.rate_bytes;
     options.drain_time = config.server.drain_time;
     options.exchange.history = history_rules(config);
     options.exchange.history_bytes_max = config.history.total;

@@ -351,9 +351,28 @@ TEST(Config, a_token_may_stand_in_a_file_of_its_own) {
     expect_says(read_secrets(config).at(0), {"control.token_file", "cannot be opened"});
 }
 
-TEST(Config, rates_can_only_be_off) {
-    EXPECT_TRUE(errors_of("[limits]\nrate = \"off\"\n").empty());
-    expect_says(only_error_of("[limits]\nrate = \"100/s\"\n"), {"limits.rate", "\"off\""});
+TEST(Config, rates_are_so_many_a_second_or_off) {
+    Config config;
+    EXPECT_TRUE(read_config_text("[limits]\nrate = \"100/s\"\nrate_bytes = \"256KiB\"\n"
+                                 "connections_per_ip = 7\nconnect_rate_per_ip = \"20/s\"\n",
+                                 "f",
+                                 config)
+                    .empty());
+    const worker::WorkerOptions options = worker_options(config);
+    EXPECT_EQ(options.rates.messages_per_second, 100u);
+    EXPECT_EQ(options.rates.bytes_per_second, 256u * 1024);
+    EXPECT_EQ(options.addresses.connections_max, 7u);
+    EXPECT_EQ(options.addresses.connects_per_second, 20u);
+    EXPECT_TRUE(read_config_text("[limits]\nrate = \"off\"\nrate_bytes = \"off\"\n"
+                                 "connections_per_ip = \"off\"\nconnect_rate_per_ip = \"off\"\n",
+                                 "f",
+                                 config)
+                    .empty());
+    EXPECT_FALSE(worker_options(config).rates.is_on());
+    EXPECT_FALSE(worker_options(config).addresses.is_on());
+    expect_says(only_error_of("[limits]\nrate = 100\n"), {"limits.rate", "\"100/s\""});
+    for (const std::string value : {"\"100\"", "\"0/s\"", "\"/s\"", "\"-1/s\"", "\"1/m\"", "\"\""})
+        expect_says(only_error_of("[limits]\nrate = " + value + "\n"), {"limits.rate", "\"off\""});
 }
 
 TEST(Config, what_is_not_toml_is_told_with_its_place) {

@@ -57,7 +57,7 @@ Reload reload(const ConfigSources& sources, const Config& current) {
         current.server.workers != 0 ? current.server.workers : io::usable_processors();
     if (auto error = check_link_memory(result.config, workers); !error.empty())
         return {
-            .config = current, .errors = {std::move(error)}, .changed = {}, .needs_restart = {}};
+            .errors = {std::move(error)}, .config = current, .changed = {}, .needs_restart = {}};
     return result;
 }
 

@@ -27,9 +27,6 @@ constexpr std::array<std::string_view, 2> refuse_names = {"http", "close"};
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> format_names = {"text", "json"};
 
-constexpr std::string_view no_rate =
-    "this version of wspool limits no rates, so only \"off\" can be said here";
-
 // Bounds: the least is what still works, the most is what the types and the kernel below can take
 // (1 GiB of message, 2^31 of buffer, 1,024 levels of JSON, 255 tokens of control frames) or what no
 // one means (a day of waiting for a handshake).
@@ -45,7 +42,7 @@ const Setting table[] = {
      "Where clients connect: ADDR:PORT, [ADDR]:PORT or unix:/path; may be repeated"},
     {"server",
      "workers",
-     CountKind{FIELD(server.workers), 1, 256, true},
+     CountKind{FIELD(server.workers), 1, 256, "auto"},
      "workers",
      "Worker processes; \"auto\" for one per core"},
     {"server",
@@ -111,9 +108,12 @@ const Setting table[] = {
     {"limits",
      "close_timeout",
      DurationKind{FIELD(limits.close_timeout), milliseconds(1), hours(24)}},
-    {"limits", "rate", OffKind{no_rate}},
-    {"limits", "connections_per_ip", OffKind{no_rate}},
-    {"limits", "connect_rate_per_ip", OffKind{no_rate}},
+    {"limits", "rate", RateKind{FIELD(limits.rate), 1'000'000}},
+    {"limits", "rate_bytes", SizeKind{FIELD(limits.rate_bytes), kib, gib, true}},
+    {"limits",
+     "connections_per_ip",
+     CountKind{FIELD(limits.connections_per_ip), 1, 10'000'000, "off"}},
+    {"limits", "connect_rate_per_ip", RateKind{FIELD(limits.connect_rate_per_ip), 1'000'000}},
 
     {"admission", "shares", SharesKind{FIELD(admission.shares)}},
     {"admission", "max_waiters", CountKind{FIELD(admission.max_waiters), 0, 1'000'000}},

@@ -28,7 +28,12 @@ struct FlagKind {
 struct CountKind {
     std::uint64_t& (*field)(Config&);
     std::uint64_t min, max;
-    bool may_be_auto = false;  // "auto" is 0
+    std::string_view zero = {};  // the word for 0, where there is one: "auto", "off"
+};
+// So many a second, "100/s", or "off", which is 0.
+struct RateKind {
+    std::uint64_t& (*field)(Config&);
+    std::uint64_t max;
 };
 struct SizeKind {
     std::uint64_t& (*field)(Config&);
@@ -47,10 +52,6 @@ struct ChoiceKind {
     // Said for a value that a later version will know.
     std::string_view later_value = {};
     std::string_view later_mend = {};
-};
-// Only "off" so far: a key whose absence users ask for by name.
-struct OffKind {
-    std::string_view mend;
 };
 struct TextKind {
     std::string& (*field)(Config&);
@@ -86,7 +87,7 @@ using SettingKind = std::variant<FlagKind,
                                  SizeKind,
                                  DurationKind,
                                  ChoiceKind,
-                                 OffKind,
+                                 RateKind,
                                  TextKind,
                                  TextsKind,
                                  SharesKind,

@@ -83,6 +83,18 @@ std::string format_address(const Address& address) {
     WSPOOL_UNREACHABLE();
 }
 
+std::string address_block(const Address& address) {
+    constexpr std::string_view mapped = "::ffff:";  // IPv4 on a socket of IPv6
+    if (address.family == Address::Family::ipv4) return address.host;
+    if (address.family == Address::Family::unix_path) return {};
+    const std::string_view host = address.host;
+    if (host.starts_with(mapped) && host.find('.') != std::string_view::npos)
+        return std::string(host.substr(mapped.size()));
+    std::array<char, sizeof(in6_addr)> binary;
+    if (inet_pton(AF_INET6, address.host.c_str(), binary.data()) != 1) return address.host;
+    return "6" + std::string(binary.data(), binary.size() / 2);
+}
+
 bool is_loopback(const Address& address) {
     switch (address.family) {
         case Address::Family::ipv4:

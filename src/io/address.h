@@ -21,6 +21,9 @@ struct Address {
 
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
 [[nodiscard]] std::string format_address(const Address& address);
+// What one customer of a network has: the address of IPv4, the first 64 bits of IPv6, nothing for a
+// unix path. Equal for equal ones, and not for people to read.
+[[nodiscard]] std::string address_block(const Address& address);
 [[nodiscard]] bool is_loopback(const Address& address);  // 127.0.0.0/8, ::1, and unix paths
 
 }  // namespace wspool::io

@@ -101,5 +101,19 @@ TEST(Resolve, AHostThatCannotBeIsAnError) {
     EXPECT_NE(found.error().message.find("has no address"), std::string::npos);
 }
 
+std::string block_of(std::string_view text) {
+    return address_block(*parse_address(text));
+}
+
+TEST(AddressBlock, is_the_address_or_the_first_half_of_it) {
+    EXPECT_EQ(block_of("192.0.2.1:1"), block_of("192.0.2.1:2"));
+    EXPECT_NE(block_of("192.0.2.1:1"), block_of("192.0.2.2:1"));
+    EXPECT_EQ(block_of("[2001:db8::1]:1"), block_of("[2001:db8::ffff:1]:1"));
+    EXPECT_EQ(block_of("[2001:db8::1]:1"), block_of("[2001:db8:0:0:1::]:1"));
+    EXPECT_NE(block_of("[2001:db8::1]:1"), block_of("[2001:db8:0:1::1]:1"));
+    EXPECT_EQ(block_of("[::ffff:192.0.2.1]:1"), block_of("192.0.2.1:1"));
+    EXPECT_EQ(block_of("unix:/x"), "");
+}
+
 }  // namespace
 }  // namespace wspool::io

@@ -38,6 +38,7 @@ enum class CloseReason : std::uint8_t {
     too_many_fragments,
     bad_messages,     // limits.bad_messages malformed JSON messages: 1008
     control_rate,     // ping flood: 1008
+    rate,             // beyond limits.rate for longer than is borne: 4429
     partial_timeout,  // a frame or message was begun and not finished in time: 1008
     pong_timeout,     // no sign of life after a ping
     write_timeout,    // the peer took nothing for limits.write_timeout
@@ -66,6 +67,8 @@ enum class RejectReason : std::uint8_t {
     key,
     bad_name,
     bad_priority,
+    connections_per_ip,  // 429, as the next
+    connect_rate_per_ip,
     origin,    // 403
     no_token,  // 401, as the next two
     bad_token,

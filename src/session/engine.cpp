@@ -431,6 +431,12 @@ void Engine::resume(SessionId id) {
     if (Session* session = state_->find(id)) state_->resume(*session);
 }
 
+Result<io::Address> Engine::peer_address(SessionId id) const {
+    const Session* session = state_->find(id);
+    if (session == nullptr) return fail("the session has ended and has no peer");
+    return state_->loop.peer_address(session->stream);
+}
+
 bool Engine::is_open(SessionId id) const {
     const Session* session = state_->find(id);
     return session != nullptr && session->phase == Phase::open;

@@ -230,6 +230,8 @@ class Engine {
     // Whether anything was received of it within `time`, to 17 ms.
     [[nodiscard]] bool was_heard_within(SessionId session, Duration time) const;
 
+    // Where the peer is; asks the kernel.
+    [[nodiscard]] Result<io::Address> peer_address(SessionId session) const;
     [[nodiscard]] bool is_open(SessionId session) const;  // opened, and no close was begun
     [[nodiscard]] std::size_t session_count() const;      // in whatever state
     [[nodiscard]] std::size_t outbox_size(SessionId session) const;

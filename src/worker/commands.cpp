@@ -80,7 +80,7 @@ void Worker::State::join_by_command(Client& client, const Command& command) {
     request.tag = write_tag({.is_command = true, .id = {}});
     const hub::JoinAnswer joined = exchange.join(to_hub(client.session), request, engine.now());
     if (joined.outcome == Outcome::pending) {
-        engine.pause(client.session);
+        hold(client, held_by_exchange);
         commanded_joins.push_back(command);
         return;
     }
@@ -102,7 +102,7 @@ void Worker::State::end_commanded_join(Client& client,
     commanded_joins.erase(at);
     answer_command(command,
                    {.refusal = refusal, .epoch = position.epoch, .offset = position.offset});
-    engine.resume(client.session);
+    let_go(client, held_by_exchange);
 }
 
 // An asker that has died wants no answer.

@@ -21,7 +21,7 @@ void Worker::State::refuse(session::SessionId session,
                            std::string_view body,
                            RejectReason reason) {
     std::string headers;
-    if (status == 503) {
+    if (status == 503 || status == 429) {
         // Jittered, so that who was refused together does not return together.
         headers = "Retry-After: " + std::to_string(1 + jitter.below(10)) + "\r\n";
     }
@@ -53,6 +53,8 @@ void Worker::State::on_opening(const session::Event& event) {
         refuse_draining(event.session);
         return;
     }
+    std::string block;
+    if (!knock(event, block)) return;
     const std::string_view path = http::path_of(event.request->target);
     const bool is_echo = options.echo && is_echo_path(path);
     std::optional<Arrival> arrival = judge(event);
@@ -60,7 +62,7 @@ void Worker::State::on_opening(const session::Event& event) {
     if (is_echo) arrival->id.clear();  // nobody is known there
     const std::size_t pool = choose_pool(options.seats, path, arrival->priority, arrival->pool);
     if (pass_on(event, {static_cast<std::uint8_t>(pool), arrival->priority})) return;
-    Client& client = begin(event.session);
+    Client& client = begin(event.session, block);
     client.is_echo = is_echo;
     client.is_greeted = !is_echo && arrival->subprotocol == subprotocol_name;
     client.pool = static_cast<std::uint8_t>(pool);
@@ -93,10 +95,13 @@ void Worker::State::set_state(Client& client, ClientState state) {
     WSPOOL_ASSERT(state != registering || client.state == arriving || client.state == waiting);
     WSPOOL_ASSERT(state != active || client.state == registering);
     client.state = state;
-    if (state == absent) forget_token(client);
+    if (state != absent) return;
+    forget_token(client);
+    if (addresses) addresses->leave(client.session.index);
+    if (throttle) throttle->leave(client.session.index);
 }
 
-Client& Worker::State::begin(session::SessionId session) {
+Client& Worker::State::begin(session::SessionId session, const std::string& address_block) {
     clients.grow_to(session.index);
     Client& client = clients[session.index];
     deactivate(client);  // of an earlier session, if its end was not reported yet
@@ -104,6 +109,8 @@ Client& Worker::State::begin(session::SessionId session) {
     client = Client{};
     client.session = session;
     set_state(client, ClientState::arriving);
+    if (addresses) addresses->enter(session.index, address_block, engine.now());
+    if (throttle) throttle->enter(session.index, engine.now());
     return client;
 }
 

@@ -40,7 +40,7 @@ void Worker::State::run(const hub::Action& action) {
                              action.position,
                              action.has_since ? std::optional(action.is_recovered) : std::nullopt);
             replay(*client, action.replay, action.prefix, tag.has_offsets);
-            engine.resume(client->session);
+            let_go(*client, held_by_exchange);
             return;
         case ActionKind::published:
             acknowledge(*client, tag, action.position);
@@ -48,10 +48,10 @@ void Worker::State::run(const hub::Action& action) {
         case ActionKind::refused:
             if (tag.is_command) return end_commanded_join(*client, {}, action.refusal);
             answer_refusal(*client, tag.id, action.refusal);
-            if (!action.group.empty()) engine.resume(client->session);
+            if (!action.group.empty()) let_go(*client, held_by_exchange);
             return;
         case ActionKind::resume:
-            engine.resume(client->session);
+            let_go(*client, held_by_exchange);
             return;
         case ActionKind::granted:
             activate(*client, {});

@@ -73,6 +73,7 @@ void Worker::State::on_message(const session::Event& event) {
     Client& client = clients[event.session.index];
     WSPOOL_ASSERT(client.session == event.session);
     if (has_shares) pool_of(client).touch(client.seat, engine.now());
+    if (throttle && !spend(client, event.payload.size())) return;
     if (client.is_echo) {
         (void)engine.send(event.session, event.opcode, event.payload);
         return;
@@ -174,7 +175,7 @@ void Worker::State::join(Client& client) {
             answer_refusal(client, message.id, joined.refusal);
             return;
         case Outcome::pending:
-            engine.pause(client.session);
+            hold(client, held_by_exchange);
             return;
         case Outcome::joined:
         case Outcome::was_member:
@@ -233,7 +234,7 @@ void Worker::State::publish(Client& client, hub::PublishRequest request, const T
             answer_refusal(client, message.id, published.refusal);
             break;
         case Outcome::paused:
-            engine.pause(client.session);
+            hold(client, held_by_exchange);
             break;
         case Outcome::pending:
             break;

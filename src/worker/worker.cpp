@@ -35,6 +35,11 @@ Worker::State::State(io::Loop& loop_in, const WorkerOptions& options_in, Entropy
         verifier = std::move(*made);
         identities = std::make_unique<Identities>(engine.now());
     }
+    if (options.addresses.is_on()) {
+        addresses = std::make_unique<AddressLimits>(
+            options.addresses, HashKey{entropy.next_u64(), entropy.next_u64()});
+    }
+    if (options.rates.is_on()) throttle = std::make_unique<Throttle>(options.rates, engine.now());
     exchange.set_prefix(protocol::append_broadcast_prefix);
     if (options.is_alone) exchange.become_home(engine.now());
 }
@@ -80,6 +85,7 @@ Instant Worker::State::next_deadline() {
     if (!checks.empty()) deadline = std::min(deadline, checks.front().deadline);
     for (const Command& command : commands) deadline = std::min(deadline, command.deadline);
     if (identities) deadline = std::min(deadline, identities->next_deadline());
+    if (throttle) deadline = std::min(deadline, throttle->next_deadline());
     if (!to_drain.empty()) deadline = std::min(deadline, drain_step());
     return deadline;
 }
@@ -181,6 +187,7 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.exchange.on_time(state.engine.now());
     state.end_checks();
     state.end_expired();
+    state.release_held();
     state.run_actions();
     state.pass_seat_time();
     state.settle_seats();

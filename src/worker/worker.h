@@ -13,8 +13,10 @@
 #include "link/peer_links.h"
 #include "metrics/page.h"
 #include "session/engine.h"
+#include "worker/address_limits.h"
 #include "worker/seat_event.h"
 #include "worker/seat_options.h"
+#include "worker/throttle.h"
 
 #include <cstdint>
 #include <memory>
@@ -45,6 +47,8 @@ struct WorkerOptions {
     const metrics::Page* page = nullptr;
     std::size_t place = 0;
     AuthOptions auth;
+    AddressLimitOptions addresses;
+    ThrottleOptions rates;
     Duration drain_time = std::chrono::seconds(30);
 };
 

@@ -34,9 +34,9 @@ struct Client {
     session::SessionId session;
     pool::SeatId seat;  // waiting: the numbers of its WaiterId
     std::uint32_t bad_messages = 0;
-    ClientState state = ClientState::absent;
-    std::uint8_t pool = 0;  // of seats
-    pool::Priority priority = pool::Priority::normal;
+    ClientState state : 4 = ClientState::absent;
+    pool::Priority priority : 4 = pool::Priority::normal;
+    std::uint8_t pool = 0;         // of seats
     bool is_echo : 1 = false;      // on the raw echo endpoint: has no id and is in no group
     bool is_greeted : 1 = false;   // negotiated wspool.v1: is told its id first
     bool is_deferred : 1 = false;  // the answer to its request was put off
@@ -44,6 +44,7 @@ struct Client {
     bool is_leaving : 1 = false;   // its seat is taken back
     bool has_token : 1 = false;    // is in `identities`
     bool is_limited : 1 = false;   // its token names groups
+    std::uint8_t held = 0;         // why it is not read: a set of held_by_…
 };
 static_assert(sizeof(Client) == 24);
 
@@ -123,6 +124,16 @@ struct Worker::State {
     void end_expired();
     void take_auth(const AuthOptions& auth);
 
+    // ---- doors.cpp: how many, how fast
+    // False when the request was refused; else the block of its address.
+    [[nodiscard]] bool knock(const session::Event& event, std::string& block);
+    // Whether the message may be served; holds its client up, or closes it.
+    [[nodiscard]] bool spend(Client& client, std::size_t bytes);
+    void release_held();
+    // Reading stops while there is any reason, as these come and go by themselves.
+    void hold(Client& client, std::uint8_t reason);
+    void let_go(Client& client, std::uint8_t reason);
+
     // ---- opening.cpp: who comes and goes
     void on_opening(const session::Event& event);
     void on_plain(const session::Event& event);
@@ -130,7 +141,7 @@ struct Worker::State {
     void open(Client& client, std::string_view subprotocol);
     void greet(Client& client, std::string_view id);
     void set_state(Client& client, ClientState state);
-    [[nodiscard]] Client& begin(session::SessionId session);
+    [[nodiscard]] Client& begin(session::SessionId session, const std::string& address_block);
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);
@@ -272,6 +283,10 @@ struct Worker::State {
     std::vector<Place> places;               // as of this turn; empty: not looked at yet
     std::vector<metrics::Seating> seatings;  // of the places
 
+    std::unique_ptr<AddressLimits> addresses;  // with a limit
+    std::unique_ptr<Throttle> throttle;        // with a limit
+    std::vector<std::uint32_t> released;       // scratch of release_held()
+
     // Both or neither: with and without authentication.
     std::optional<auth::Verifier> verifier;
     std::unique_ptr<Identities> identities;
@@ -307,6 +322,8 @@ struct Worker::State {
 
 // Of a session that another worker passed on, or did not want: it stays here.
 inline constexpr std::uint64_t placed_tag = 1;
+inline constexpr std::uint8_t held_by_exchange = 1;
+inline constexpr std::uint8_t held_by_throttle = 2;
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);

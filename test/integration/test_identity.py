@@ -266,8 +266,8 @@ class QueryAndOrigins(Identity):
 class Minted(Identity):
     """What `wspool token` makes is taken."""
 
-    def mint(self, *options):
-        done = subprocess.run([BINARY, "token", "--issuer", ISSUER, "--audience", "wspool", *options],
+    def mint(self, *options, source=("--issuer", ISSUER, "--audience", "wspool")):
+        done = subprocess.run([BINARY, "token", *source, *options],
                               stdout=subprocess.PIPE, check=True, env=environment(), timeout=30)
         return done.stdout.decode().strip()
 
@@ -275,6 +275,12 @@ class Minted(Identity):
         client = self.open(self.mint("--id", "gina", "--secret", SECRET, "--key-id", "h", "--join", "a*"))
         self.assertEqual(self.welcome(client), "gina")
         self.assertIn("forbidden", client.request('{"type":"join","group":"b","id":1}'))
+        client.finish()
+
+    def test_with_the_configuration_of_the_gateway(self):
+        token = self.mint("--id", "hans", source=("--config", self.gateway.config_path))
+        client = self.open(token)
+        self.assertEqual(self.welcome(client), "hans")
         client.finish()
 
     def test_with_private_keys(self):
