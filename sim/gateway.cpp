@@ -321,7 +321,7 @@ void Gateway::act(const master::Action& action) {
         case start_failed:
         case draining:
         case shutting_down:
-        case cannot_reload:
+        case reload:
         case cannot_upgrade:
             return;
     }

@@ -353,7 +353,7 @@ Tally run_all(const Plan& plan, std::uint64_t seeds, std::size_t steps) {
 }
 
 TEST(SeatsSimulation, seats_without_shares_serve_all_and_each_wait_ends) {
-    const Tally all = run_all({.seats = 6}, 10, 300);
+    const Tally all = run_all({.seats = 6, .shares = {}}, 10, 300);
     EXPECT_GT(all.waited, 100u);
     EXPECT_GT(all.timed_out, 100u);
     EXPECT_GT(all.refused, 100u);

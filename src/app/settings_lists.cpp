@@ -101,7 +101,9 @@ const ListSection lists[] = {
 };
 
 #define FIELD(path) ([](Config & c) -> auto& { return c.path; })
-#define CHOOSE(path, Enum) ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); })
+#define CHOOSE(path, Enum)                                             \
+    ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); }), \
+        ([](const Config& c) { return static_cast<std::size_t>(c.path); })
 const Setting table[] = {
     {"pool", "name", TextKind{FIELD(pools.back().name), 1, 64}},
     {"pool", "path", TextKind{FIELD(pools.back().path), 1, 1024}},

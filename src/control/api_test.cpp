@@ -183,7 +183,9 @@ class ApiTest : public testing::Test {
     hub::Exchange control{options_of(own, wire::control_index), entropy};
     std::vector<std::unique_ptr<hub::Exchange>> workers =
         std::vector<std::unique_ptr<hub::Exchange>>(2);
-    Api api{{.incarnation = own, .connections_max_per_worker = 50, .limits = {}}, page, control};
+    Api api{{.incarnation = own, .connections_max_per_worker = 50, .pools = {}, .limits = {}},
+            page,
+            control};
     wire::Incarnation dead = 0;
     std::map<wire::Incarnation, std::vector<std::string>> questions;
     std::vector<std::string> delivered;

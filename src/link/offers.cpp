@@ -100,7 +100,7 @@ Result<void> Offers::on_descriptor(wire::Incarnation peer,
                                    ByteView message,
                                    ByteBuffer& out) {
     const auto refuse = [&](std::string sentence) {
-        if (fd >= 0) events_.push_back({OfferEventKind::discard, peer, 0, {.fd = fd}});
+        if (fd >= 0) events_.push_back({OfferEventKind::discard, peer, 0, {fd, {}, {}}});
         return fail(std::move(sentence));
     };
     Key key{peer, 0};

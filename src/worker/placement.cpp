@@ -92,11 +92,11 @@ bool Worker::State::pass_on(const session::Event& event, SeatWish wish) {
     places[options.place].outlook = here;
     const std::optional<std::size_t> target = choose_place(places, options.place);
     if (!target) return false;
-    auto released = engine.release(event.session, link::Offers::offer_size_max);
-    if (!released) return false;
-    link::Connection connection{released->fd,
-                                std::move(released->bytes),
-                                released->waited,
+    auto given = engine.release(event.session, link::Offers::offer_size_max);
+    if (!given) return false;
+    link::Connection connection{given->fd,
+                                std::move(given->bytes),
+                                given->waited,
                                 wish.pool,
                                 static_cast<std::uint8_t>(wish.priority)};
     Place& place = places[*target];

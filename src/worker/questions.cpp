@@ -41,6 +41,7 @@ bool Worker::State::on_question(const link::PeerLinks::OwnRecord& record) {
     reply.count = is_about_clients ? client_items.count() : group_items.count();
     reply.items = is_about_clients ? client_items.view() : group_items.view();
     wire::encode(*out, reply);
+    return true;
 }
 
 void Worker::State::list_client(std::uint32_t index, bool with_groups) {
@@ -51,6 +52,7 @@ void Worker::State::list_client(std::uint32_t index, bool with_groups) {
     hub::ClientId::TextBuffer buffer;
     wire::ClientItem item;
     item.id = exchange.id_of(index, buffer);
+    item.priority = static_cast<std::uint8_t>(client.priority);
     item.connected_ms = static_cast<std::uint64_t>(
         duration_cast<milliseconds>(engine.open_for(client.session)).count());
     item.outbox_bytes = engine.outbox_size(client.session);

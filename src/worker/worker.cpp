@@ -185,7 +185,6 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
         state.peers.on_short_send(short_send);
     state.read_peers();
     state.exchange.on_time(state.engine.now());
-    state.end_checks();
     state.end_expired();
     state.release_held();
     state.run_actions();
@@ -193,6 +192,8 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.settle_seats();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);
+    state.end_checks();  // behind the signs of life that have come meanwhile
+    state.run_actions();
     state.places.clear();
     state.counters.groups = state.exchange.group_count();
     state.counters.connections_pending = state.peers.offers().arriving();
