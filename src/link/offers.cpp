@@ -229,15 +229,17 @@ void Offers::check_invariants() const {
     std::map<wire::Incarnation, std::size_t> to;
     std::size_t promised = 0;
     for (const auto& [key, coming] : coming_) {
-        if (coming.stage == Stage::half) WSPOOL_ASSERT(++from[key.first] <= in_flight_max);
+        if (coming.stage == Stage::half) ++from[key.first];
         const bool is_whole = coming.has_record && coming.has_message;
         WSPOOL_ASSERT(is_whole == (coming.stage != Stage::half));
         if (coming.stage == Stage::taken || coming.stage == Stage::handed) ++promised;
     }
     for (const auto& [token, given] : given_) {
         WSPOOL_ASSERT(token <= last_token_ && given.connection.fd >= 0);
-        WSPOOL_ASSERT(++to[given.peer] <= in_flight_max);
+        ++to[given.peer];
     }
+    for (const auto& [peer, count] : from) WSPOOL_ASSERT(count <= in_flight_max);
+    for (const auto& [peer, count] : to) WSPOOL_ASSERT(count <= in_flight_max);
     for (const auto& [peer, count] : given_to_) WSPOOL_ASSERT(count == to[peer]);
     for (const OfferEvent& event : events_) {
         if (event.kind == OfferEventKind::arrived) ++promised;
