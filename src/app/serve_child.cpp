@@ -272,7 +272,9 @@ int run_control_process(Config config,
     options.body_size_max =
         std::max<std::size_t>(options.body_size_max, config.limits.max_message_size + 4096);
     options.json_depth_max = config.limits.json_depth;
-    options.exchange = exchange_options(worker_options(config, child.workers).exchange, child);
+    const worker::WorkerOptions bounds = worker_options(config, child.workers);
+    options.exchange = exchange_options(bounds.exchange, child);
+    options.link = bounds.link;
     control::Control control(loop, *child.page, options, entropy);
     for (master::Peer& peer : child.peers) control.add_peer(peer_link(peer));
     Line<control::Control> line(std::move(*signals), std::move(child.master_link), control);
