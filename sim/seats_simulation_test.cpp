@@ -137,7 +137,12 @@ class House {
             arrive(draw_class(), random_.below(rooms_.size()), {});
         }
         if (random_.chance(0.6)) leave();
-        if (!random_.chance(plan_.crash)) return;
+        if (random_.chance(plan_.crash)) crash();
+        // When who gave out their tickets may be dead.
+        if (random_.chance(0.2)) std::swap(returning_, late_);
+    }
+
+    void crash() {
         ++tally.crashes;
         const std::size_t index = random_.below(rooms_.size());
         rooms_[index].loop->die();
@@ -222,7 +227,8 @@ class House {
         } else if (event.kind == EventKind::closed) {
             if (event.text == "Server at capacity") end_wait(guest);
             if (event.text == protocol_reason && random_.chance(0.7)) {
-                returning_.emplace_back(guest.priority, guest.ticket);
+                auto& when = random_.chance(0.3) ? late_ : returning_;
+                when.emplace_back(guest.priority, guest.ticket);
                 if (random_.chance(0.2)) returning_.emplace_back(guest.priority, guest.ticket);
             }
             guests_.erase(found);
@@ -330,6 +336,7 @@ class House {
     std::uint64_t tags_ = 0;
     std::map<std::uint64_t, Guest> guests_;
     std::vector<std::pair<std::size_t, std::string>> returning_;  // class and ticket
+    std::vector<std::pair<std::size_t, std::string>> late_;
 };
 
 Tally run_all(const Plan& plan, std::uint64_t seeds, std::size_t steps) {
@@ -353,7 +360,7 @@ Tally run_all(const Plan& plan, std::uint64_t seeds, std::size_t steps) {
 }
 
 TEST(SeatsSimulation, seats_without_shares_serve_all_and_each_wait_ends) {
-    const Tally all = run_all({.seats = 6, .shares = {}}, 10, 300);
+    const Tally all = run_all({.seats = 6, .shares = {}}, 50, 300);
     EXPECT_GT(all.waited, 100u);
     EXPECT_GT(all.timed_out, 100u);
     EXPECT_GT(all.refused, 100u);
@@ -361,7 +368,7 @@ TEST(SeatsSimulation, seats_without_shares_serve_all_and_each_wait_ends) {
 }
 
 TEST(SeatsSimulation, shares_are_honoured_by_taking_seats_back) {
-    const Tally all = run_all({.seats = 10, .shares = pool::default_shares}, 10, 300);
+    const Tally all = run_all({.seats = 10, .shares = pool::default_shares}, 60, 300);
     EXPECT_GT(all.preempted, 30u);
     EXPECT_GT(all.waited, 100u);
     EXPECT_GT(all.honoured, 5u);
@@ -370,7 +377,7 @@ TEST(SeatsSimulation, shares_are_honoured_by_taking_seats_back) {
 
 TEST(SeatsSimulation, tickets_count_at_any_worker_once_and_not_when_their_issuer_is_dead) {
     const Tally all =
-        run_all({.workers = 3, .seats = 7, .shares = pool::default_shares, .crash = 0.02}, 15, 300);
+        run_all({.workers = 3, .seats = 7, .shares = pool::default_shares, .crash = 0.1}, 60, 300);
     EXPECT_GT(all.crashes, 20u);
     EXPECT_GT(all.preempted, 30u);
     EXPECT_GT(all.honoured, 10u);

@@ -47,6 +47,7 @@ worker::WorkerOptions draw_worker(Draw& draw) {
     options.bad_messages_max = draw.one_of<std::uint32_t>({3, 10});
     options.exchange.groups_per_member_max = draw.one_of<std::uint32_t>({2, 3, 128});
     options.connections_max = draw.chance(0.1) ? 8 : 10'000;
+    if (draw.chance(0.5)) options.seats.shared.waiters_max.fill(0);
     options.seats.shared.waiters_max = {};  // who waits is in sim/seats_simulation_test.cpp
     options.drain_time = draw.one_of<Duration>({100ms, 5s});
     return options;

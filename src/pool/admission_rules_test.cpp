@@ -540,6 +540,7 @@ RC_GTEST_PROP(AdmissionOutlook, IsWhatARequestMeets, ()) {
     options.seats_max = *rc::gen::inRange(1u, 30u);
     if (*rc::gen::arbitrary<bool>()) options.shares = default_shares;
     options.preemption.min_hold = std::chrono::hours(1);  // nobody is told to leave
+    options.wait_timeout.fill(std::chrono::hours(9));
     AdmissionOwner owner(options);
     for (int step = *rc::gen::inRange(0, 80); step > 0; --step) {
         const bool leaves = !owner.seats.empty() && *rc::gen::inRange(0, 3) == 0;

@@ -42,7 +42,9 @@ def write_config(directory, settings):
     def written(value):
         if isinstance(value, dict):
             return "{ " + ", ".join(f"{key} = {written(member)}" for key, member in value.items()) + " }"
-        return f'"{value}"' if isinstance(value, str) else str(value).lower()
+        if isinstance(value, bool):
+            return str(value).lower()
+        return f'"{value}"' if isinstance(value, str) else str(value)
 
     sections = {}
     for name, value in settings.items():

@@ -145,18 +145,18 @@ class RawClient:
         data, self._bytes = self._bytes[:size], self._bytes[size:]
         return data
 
-    def read_response(self):
+    def read_response(self, has_body=True):
         while b"\r\n\r\n" not in self._bytes:
             self._more()
         head, self._bytes = self._bytes.split(b"\r\n\r\n", 1)
         response = Response(head)
-        if response.status != 101:
+        if response.status != 101 and has_body:
             response.body = self._take(int(response.headers["content-length"]))
         return response
 
-    def expect_refusal(self, *status):
+    def expect_refusal(self, *status, has_body=True):
         """The answer to a request that is no upgrade we grant: it says its status and closes."""
-        response = self.read_response()
+        response = self.read_response(has_body)
         assert response.status in status, (response.status, response.body)
         assert response.headers.get("connection", "").lower() == "close", response.headers
         self.expect_end()

@@ -94,10 +94,10 @@ class Configuration(unittest.TestCase):
             self.assertRegex(result.stderr, rf"{re.escape(self.path)}:3:")
 
     def test_what_a_later_version_will_know_is_told_as_such(self):
-        self.write('[admission]\nmin_hold = "1s"\n')
+        self.write('[cluster]\nurl = "nats://127.0.0.1"\n')
         result = run("check", self.path)
         self.assertEqual(result.returncode, 2)
-        self.assertRegex(result.stderr, r":1:.*admission")
+        self.assertRegex(result.stderr, r":1:.*cluster")
 
     def test_later_wins_file_environment_option(self):
         def limit(gateway):

@@ -40,7 +40,8 @@ def sum_of(figures, name):
 class Placement(unittest.TestCase):
     def gateway(self):
         gateway = Gateway(workers=WORKERS, control="127.0.0.1:0",
-                          config={"limits.max_connections_per_worker": SEATS})
+                          config={"limits.max_connections_per_worker": SEATS,
+                                  "admission.max_waiters": 0})
         self.addCleanup(gateway.stop)
         return gateway
 
@@ -107,7 +108,8 @@ class Placement(unittest.TestCase):
         self.assertEqual(sum_of(figures, "wspool_placements_in_flight"), 0)
 
     def test_a_lone_worker_passes_nothing_on(self):
-        gateway = Gateway("--single-process", config={"limits.max_connections_per_worker": 2})
+        gateway = Gateway("--single-process", config={"limits.max_connections_per_worker": 2,
+                                                      "admission.max_waiters": 0})
         self.addCleanup(gateway.stop)
         RawClient.open(gateway)
         RawClient.open(gateway)
