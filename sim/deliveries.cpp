@@ -66,7 +66,13 @@ void Deliveries::on_broadcast(Session& receiver, std::string_view text) {
     }
     check_membership(receiver, group, has_offset);
     receiver.received[group].push_back({static_cast<int>(number), receiver.floors[group]});
-    if (!has_offset) return;
+    if (!has_offset) {
+        // A join without offsets counts from here on; it need not have been answered.
+        auto& marks = receiver.marks[group];
+        if (!marks.empty() && (marks.back().kind != Mark::Kind::joined || marks.back().has_offsets))
+            marks.push_back({Mark::Kind::joined, {}, false});
+        return;
+    }
     Place& place = receiver.places[group];
     place.offset = offset;
     note_place(static_cast<int>(number), place);

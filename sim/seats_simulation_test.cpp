@@ -145,6 +145,7 @@ class House {
     void crash() {
         ++tally.crashes;
         const std::size_t index = random_.below(rooms_.size());
+        count_tickets(rooms_[index]);
         rooms_[index].loop->die();
         rooms_[index].worker.reset();
         for (auto& [tag, guest] : guests_) {
@@ -311,13 +312,18 @@ class House {
             EXPECT_EQ(counters.seating.waiters_now(), 0u);
             EXPECT_EQ(counters.connections, 0u);
             EXPECT_TRUE(counters.is_conserved());
-            using metrics::TicketUse;
-            const auto& tickets = counters.seating.tickets;
-            tally.honoured += tickets[static_cast<std::size_t>(TicketUse::honoured)];
-            tally.spent += tickets[static_cast<std::size_t>(TicketUse::spent)];
-            tally.lost += tickets[static_cast<std::size_t>(TicketUse::lost)];
-            EXPECT_EQ(tickets[static_cast<std::size_t>(TicketUse::bad)], 0u);
+            count_tickets(room);
         }
+    }
+
+    // Before its worker is gone.
+    void count_tickets(const Room& room) {
+        using metrics::TicketUse;
+        const auto& tickets = room.worker->counters().seating.tickets;
+        tally.honoured += tickets[static_cast<std::size_t>(TicketUse::honoured)];
+        tally.spent += tickets[static_cast<std::size_t>(TicketUse::spent)];
+        tally.lost += tickets[static_cast<std::size_t>(TicketUse::lost)];
+        EXPECT_EQ(tickets[static_cast<std::size_t>(TicketUse::bad)], 0u);
     }
 
     static constexpr std::string_view protocol_reason = "Higher priority connection needed";
