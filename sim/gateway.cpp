@@ -328,7 +328,7 @@ void Gateway::act(const master::Action& action) {
 }
 
 // After a while, if that process still is there; one that is not born yet hears it when it is.
-void Gateway::tell(std::size_t place, std::function<void(Process&)> what) {
+void Gateway::tell(std::size_t place, const std::function<void(Process&)>& what) {
     Process& to = processes_[place];
     to.line_arrival = std::max(to.line_arrival, network_.now() + draw_delay(line_delay_max));
     network_.schedule(to.line_arrival, [this, place, incarnation = to.incarnation, what] {

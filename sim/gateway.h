@@ -114,7 +114,7 @@ class Gateway {
     // ---- the master
     void master_turn();
     void act(const master::Action& action);
-    void tell(std::size_t place, std::function<void(Process&)> what);
+    void tell(std::size_t place, const std::function<void(Process&)>& what);
     void hear(std::size_t place, std::function<void()> what);
 
     // ---- checks

@@ -229,6 +229,8 @@ class Exchange {
     [[nodiscard]] PublishAnswer direct(const PublishRequest& request, wire::Kind kind, Instant now);
 
     // ---- what follows
+    // Whether next_action() may have one: to be asked first where there is seldom any.
+    [[nodiscard]] bool has_actions() const;
     [[nodiscard]] bool next_action(Action& action);
     [[nodiscard]] Instant next_deadline() const;
     void on_time(Instant now);

@@ -75,6 +75,12 @@ void Exchange::State::queue_session(ActionKind kind, Session session, std::uint6
     queued.question = question;
 }
 
+bool Exchange::has_actions() const {
+    const State& state = *state_;
+    return state.actions_taken < state.actions.size() ||
+           !state.upstreams[state.options.index].held_back.empty();
+}
+
 bool Exchange::State::next_action(Action& action) {
     do {
         while (actions_taken < actions.size()) {

@@ -99,6 +99,7 @@ class Offers {
     // The link has ended. `is_cut`: this process has ended the link, and the peer may live.
     void on_ended(wire::Incarnation peer, bool is_cut);
 
+    [[nodiscard]] bool has_events() const { return !events_.empty(); }
     [[nodiscard]] bool next(OfferEvent& event);
 
     // Connections offered and not answered.

@@ -67,7 +67,8 @@ void PeerLinks::flush() {
 
 // What a wait() has sent is known after it, and nothing that happens may tell.
 bool PeerLinks::wants_turn() const {
-    return links_.wants_turn() ||
+    if (links_.wants_turn()) return true;
+    return offers_.arriving() > 0 &&
            std::any_of(peers_.begin(), peers_.end(), [&](wire::Incarnation peer) {
                return offers_.awaits_writing(peer) && links_.progress(peer).is_sending;
            });

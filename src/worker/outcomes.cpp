@@ -10,6 +10,7 @@ using metrics::CloseReason;
 using metrics::RejectReason;
 
 void Worker::State::run_actions() {
+    if (!exchange.has_actions()) return;
     do {
         hub::Action action;
         while (exchange.next_action(action)) run(action);

@@ -124,6 +124,7 @@ void Worker::State::go_on_with(const link::Connection& connection) {
 }
 
 void Worker::State::settle_offers() {
+    if (!peers.offers().has_events()) return;
     using enum link::OfferEventKind;
     using metrics::HandoverResult;
     link::OfferEvent event;

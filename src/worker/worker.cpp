@@ -192,13 +192,18 @@ std::span<const std::uint64_t> Worker::turn(Instant deadline) {
     state.settle_seats();
     session::Event event;
     while (state.engine.next(event)) state.handle(event);
-    state.end_checks();  // behind the signs of life that have come meanwhile
-    state.run_actions();
+    if (!state.checks.empty()) {  // behind the signs of life that have come meanwhile
+        state.end_checks();
+        state.run_actions();
+    }
     state.places.clear();
     state.counters.groups = state.exchange.group_count();
     state.counters.connections_pending = state.peers.offers().arriving();
     state.counters.placements_in_flight = state.peers.offers().outgoing();
-    state.count_exchange();
+    if (state.engine.now() >= state.count_due) {
+        state.count_exchange();
+        state.count_due = state.engine.now() + count_interval;
+    }
     return state.readable;
 }
 

@@ -280,6 +280,8 @@ struct Worker::State {
     std::vector<AskedTicket> asked_tickets;
     std::vector<SeatEvent> seat_events;
 
+    Instant count_due = Instant::min();  // of count_exchange()
+
     std::vector<Place> places;               // as of this turn; empty: not looked at yet
     std::vector<metrics::Seating> seatings;  // of the places
 
@@ -324,6 +326,8 @@ struct Worker::State {
 inline constexpr std::uint64_t placed_tag = 1;
 inline constexpr std::uint8_t held_by_exchange = 1;
 inline constexpr std::uint8_t held_by_throttle = 2;
+// What is counted elsewhere is copied so often: each message has a turn of its own when few come.
+inline constexpr Duration count_interval = std::chrono::milliseconds(20);
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).
 inline constexpr Duration check_patience = std::chrono::seconds(2);
