@@ -76,7 +76,7 @@ class World {
     void write_b(std::size_t size) {
         size = std::min(size, b_link.size());
         to_a.append(b_link.view().first(size));
-        b_link.drop_front(size);
+        if (size > 0) b_link.drop_front(size);
         b_written += size;
     }
     void notice_written_b() {
@@ -148,7 +148,7 @@ class World {
         std::memcpy(&size, from.data(), sizeof size);
         if (from.size() < size) return false;
         record.append(from.view().first(size));
-        from.drop_front(size);
+        if (size > 0) from.drop_front(size);
         return true;
     }
 };
