@@ -127,7 +127,7 @@ class World {
 
     [[nodiscard]] std::size_t users_of(char process) const {
         std::size_t count_of = 0;
-        for (const auto& [connection, user] : users) count_of += user[0] == process ? 1 : 0;
+        for (const auto& [connection, user] : users) count_of += user[0] == process ? 1u : 0u;
         return count_of;
     }
 
