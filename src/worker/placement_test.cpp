@@ -85,7 +85,9 @@ TEST(ChoosePlace, TheMarginIsFourDeviationsOfChanceAtLeastAndATenthAtMostForMany
     for (std::uint64_t m = 0; m < 200'000; m += 7) {
         const std::uint64_t margin = place_margin(m);
         EXPECT_GE((margin + 1) * (margin + 1), 16 * m);
-        if (m >= 2'000) EXPECT_LE(margin, m / 10);
+        if (m >= 2'000) {
+            EXPECT_LE(margin, m / 10);
+        }
     }
 }
 

@@ -22,6 +22,12 @@ class ControlApi:
         finally:
             connection.close()
 
+    def begin(self, path):
+        """Asks, and waits for no answer: the connection, whose getresponse() does."""
+        connection = http.client.HTTPConnection(*self._address, timeout=10)
+        connection.request("GET", path, headers=self._headers)
+        return connection
+
     def status(self, path):
         return self.ask(path)[0]
 
