@@ -121,7 +121,7 @@ void Worker::State::keep_arrival(const Client& client, Arrival arrival) {
 void Worker::State::turn_away(Client& client, const Arrival& arrival) {
     set_state(client, ClientState::absent);
     if (is_draining) {
-        refuse(client.session, 503, "This server is being restarted.\n", RejectReason::draining);
+        refuse_draining(client.session);
         return;
     }
     counters.seating.add(AcquireResult::refused);

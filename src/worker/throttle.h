@@ -29,7 +29,7 @@ class Throttle {
   public:
     enum class Verdict : std::uint8_t {
         go_on,
-        hold,   // do not read it until due() names it
+        hold,   // do not read it until release() names it
         close,  // it has been held up for too long
     };
 

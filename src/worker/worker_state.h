@@ -326,7 +326,8 @@ struct Worker::State {
 inline constexpr std::uint64_t placed_tag = 1;
 inline constexpr std::uint8_t held_by_exchange = 1;
 inline constexpr std::uint8_t held_by_throttle = 2;
-// What is counted elsewhere is copied so often: each message has a turn of its own when few come.
+// What is counted elsewhere is copied in turns so far apart: each message has a turn of its own
+// when few come. When nothing happens the figures are as old as the last turn but one heartbeat.
 inline constexpr Duration count_interval = std::chrono::milliseconds(20);
 inline constexpr std::string_view subprotocol_name = "wspool.v1";
 // How long a session may take to answer for its id (R53).

@@ -8,7 +8,7 @@ import unittest
 from control_api import ControlApi
 from gateway import Gateway
 from raw_client import TEXT, RawClient, accept_key, frame, upgrade_request
-from waiting import Deadline
+from waiting import Deadline, eventually
 
 WORKERS = 4
 SEATS = 10
@@ -43,6 +43,11 @@ class Placement(unittest.TestCase):
                           config={"limits.max_connections_per_worker": SEATS,
                                   "admission.max_waiters": 0})
         self.addCleanup(gateway.stop)
+        # Who has shown no figures yet is offered nothing.
+        api = ControlApi(gateway)
+        for worker in range(WORKERS):
+            age = f'wspool_worker_heartbeat_age_seconds{{worker="{worker}"}}'
+            eventually(lambda age=age: api.metrics()[age] > 0, "each worker shows its figures")
         return gateway
 
     def check_served(self, client, number, response=None):
@@ -66,7 +71,7 @@ class Placement(unittest.TestCase):
         self.assertEqual(api.connections(), [SEATS] * WORKERS)
         figures = api.metrics()
         self.assertGreater(sum_of(figures, TAKEN), 0)
-        self.assertEqual(sum_of(figures, "wspool_placements_in_flight"), 0)
+        eventually(lambda: sum_of(api.metrics(), "wspool_placements_in_flight") == 0, "each offer is answered")
         for _ in range(2 * WORKERS):
             refused = RawClient(gateway)
             refused.send(upgrade_request(key=KEY))
@@ -84,24 +89,18 @@ class Placement(unittest.TestCase):
             # Figures are a turn old: two workers may have offered to the last seat of a third.
             self.assertEqual(response.status, 503)
             refused += 1
-        self.assertLess(refused, 2 * SEATS)
+        self.assertLess(refused, SEATS)
 
     def test_nobody_hangs_when_the_receiver_is_killed_with_connections_under_way(self):
-        # Who was silent for two seconds is offered nothing: on a busy machine that may be before others are full.
-        for _ in range(5):
-            gateway = self.gateway()
-            api = ControlApi(gateway)
-            victim = gateway.worker(0)
-            os.kill(victim, signal.SIGSTOP)
-            clients = [ask_at_once(gateway, number) for number in range(2 * WORKERS * SEATS)]
-            deadline = Deadline(2)
-            offered = 0
-            while offered == 0 and not deadline.is_over():
-                offered = sum_of(api.metrics(), "wspool_placements_in_flight")
-            os.kill(victim, signal.SIGKILL)
-            if offered > 0:
-                break
-        self.assertGreater(offered, 0, "nothing was offered to the worker that froze")
+        gateway = self.gateway()
+        api = ControlApi(gateway)
+        victim = gateway.worker(0)
+        os.kill(victim, signal.SIGSTOP)
+        clients = [ask_at_once(gateway, number) for number in range(2 * WORKERS * SEATS)]
+        deadline = Deadline()
+        while sum_of(api.metrics(), "wspool_placements_in_flight") == 0:
+            self.assertFalse(deadline.is_over(), "nothing was offered to the worker that froze")
+        os.kill(victim, signal.SIGKILL)
         served = 0
         for number, client in enumerate(clients):
             response = client.read_response()
@@ -111,7 +110,7 @@ class Placement(unittest.TestCase):
         self.assertGreaterEqual(served, (WORKERS - 1) * SEATS)
         figures = api.metrics()
         self.assertGreater(sum_of(figures, TAKEN.replace("taken", "returned")), 0)
-        self.assertEqual(sum_of(figures, "wspool_placements_in_flight"), 0)
+        eventually(lambda: sum_of(api.metrics(), "wspool_placements_in_flight") == 0, "each offer is answered")
 
     def test_a_lone_worker_passes_nothing_on(self):
         gateway = Gateway("--single-process", config={"limits.max_connections_per_worker": 2,
