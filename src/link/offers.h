@@ -7,8 +7,8 @@
 // receiver record and descriptor meet by token, whichever comes first (R41); the owner then says
 // take() or decline(). What was taken is handed out only when `taken` lies completely in the link,
 // so that a giver that sees the link end without it knows the connection untouched (R38); or when
-// the giver has died, as nobody else has it then (R40). Who cuts a link itself cannot know how far
-// the other came: it gives up what went over it, and leaves it to the other. There is no timer:
+// the giver has died, as nobody else has it then (R40). Who ends itself cannot know how far the
+// other came: it gives up what is under way, and leaves it to the other. There is no timer:
 // both halves are written in one turn of the giver, links are always read, and who does not read is
 // ended by the master.
 //
@@ -96,7 +96,7 @@ class Offers {
                                              int fd,
                                              ByteView message,
                                              ByteBuffer& out);
-    // The link has ended. `is_cut`: this process has ended the link, and the peer may live.
+    // The link has ended. `is_cut`: by this process, as it ends itself, and the peer may live.
     void on_ended(wire::Incarnation peer, bool is_cut);
 
     [[nodiscard]] bool has_events() const { return !events_.empty(); }
