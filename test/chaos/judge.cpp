@@ -52,6 +52,15 @@ class Judge {
         return ended == never || ended - options_.tail > message.answered_at;
     }
 
+    [[nodiscard]] bool saw(const Run& run, MessageIndex index) const {
+        const Instant sent_at = records_.messages[index].sent_at - std::chrono::milliseconds(1);
+        for (auto seen = run.seen.rbegin(); seen != run.seen.rend(); ++seen) {
+            if (seen->message == index) return true;
+            if (records_.time_of(*seen) < sent_at) return false;
+        }
+        return false;
+    }
+
     // It was acknowledged, and nobody got it: allowed only where its publisher was lost with it.
     void judge_lost(const Message& message, const std::string& sentence) {
         const Connection& sender = records_.connections[message.sender];
@@ -62,9 +71,12 @@ class Judge {
         }
     }
 
+    // With its times on the monotonic clock, as kill.py tells those of its kills.
     [[nodiscard]] std::string what(const Message& message) const {
         return "message " + std::to_string(&message - records_.messages.data()) + " of " +
-               records_.clients[records_.connections[message.sender].client];
+               records_.clients[records_.connections[message.sender].client] + " (sent at " +
+               std::to_string(message.sent_at.time_since_epoch().count()) + ", answered at " +
+               std::to_string(message.answered_at.time_since_epoch().count()) + ")";
     }
 
     void judge_broadcast(MessageIndex index) {
@@ -74,6 +86,8 @@ class Judge {
             // Who publishes there is only compared with the order.
             if (publishers_[message.target][run->client]) continue;
             if (!covers(run->joined_at, run->ended_at, message)) continue;
+            // It has no place if they saw it, all of them, within the tail of their ends.
+            if (saw(*run, index)) continue;
             judge_lost(message,
                        what(message) + " was acknowledged, and did not reach " +
                            records_.groups[message.target] + ", of which " +

@@ -161,8 +161,10 @@ bool GroupJudge::step(const Run& run, const Seen& seen, Place& next) {
             ++next.index;
             return true;
         }
-        if (place.segment != next.segment && place.index == segments_[place.segment].first)
-            next = place;
+        if (place.segment != next.segment) {
+            const Place begin{place.segment, segments_[place.segment].first};
+            if (skip_own(run, begin).index == place.index) next = place;
+        }
     }
     if (is_known && place.segment == next.segment && place.index == next.index) {
         ++next.index;

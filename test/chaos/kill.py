@@ -134,7 +134,7 @@ class Run:
     def __init__(self, arguments):
         self.arguments = arguments
         self.random = random.Random(arguments.seed)
-        self.replaced, self.served, self.kills = [], [], []
+        self.replaced, self.served, self.kills, self.times = [], [], [], []
         self.lost_probes = 0
         self._stopped = []
         self._directory = tempfile.TemporaryDirectory(prefix="wspool-chaos-")
@@ -187,6 +187,8 @@ class Run:
         killed_at = time.monotonic_ns()
         self.note_death(killed_at, stopped_at)
         os.kill(pid, signal.SIGKILL)
+        self.times.append(f"{name} ({pid}) killed at {killed_at}" +
+                          (f", stopped at {stopped_at}" if stopped_at else ""))
         wait_until(lambda: is_dead(pid), f"{name} is dead")
         probe = Probe(self.gateway.address, PROBES)
         wait_until(lambda: self.pids().get(name, pid) != pid, f"{name} is replaced")
@@ -385,6 +387,8 @@ def main(words):
         run.close()
     wrong = judge(report, arguments)
     print(json.dumps({"variant": arguments.variant, **report}, indent=1))
+    if wrong:  # who looks for the cause needs both, and gets them only now
+        print("\n".join(run.gateway.log.all() + run.load.log.all() + run.times), file=sys.stderr)
     for sentence in wrong:
         print(f"kill.py {arguments.variant} --seed {arguments.seed}: {sentence}", file=sys.stderr)
     return 1 if wrong else 0
