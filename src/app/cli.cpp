@@ -244,6 +244,8 @@ void add_token(CLI::App& app, TokenArgs& args) {
                    "critical, high, normal or low (default: normal)")
         ->type_name("PRIORITY");
     app.add_option("--pool", args.pool, "Pool to be admitted to")->type_name("NAME");
+    app.add_option("--rate-class", args.rate_class, "Class of the rates that it may send with")
+        ->type_name("NAME");
     add_patterns(
         app,
         "--join",

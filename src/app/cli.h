@@ -57,6 +57,7 @@ struct TokenArgs {
     std::string id;  // empty: anonymous
     std::optional<pool::Priority> priority;
     std::string pool;
+    std::string rate_class;
     std::optional<std::vector<std::string>> join, publish;  // absent: every group
     Duration expires = std::chrono::hours(1);
     std::string issuer, audience, key_id;

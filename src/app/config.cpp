@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -78,6 +79,33 @@ void check_control(const Config& config, std::vector<std::string>& errors) {
     }
 }
 
+// What a pool says of the limits of others; the seats are checked by whoever divides them.
+void check_pools(const Config& config, std::vector<std::string>& errors) {
+    const auto& classes = config.limits.rate_classes;
+    for (const Config::Pool& pool : config.pools) {
+        const bool is_known = pool.rate_class.empty() ||
+                              std::any_of(classes.begin(), classes.end(), [&](const auto& one) {
+                                  return one.name == pool.rate_class;
+                              });
+        if (!is_known) {
+            errors.push_back(fmt::format(
+                "pool \"{}\" has the rate_class \"{}\", which no [[limits.rate_class]] is named; "
+                "write one, or leave it out",
+                pool.name,
+                pool.rate_class));
+        }
+        if (pool.max_message_size > config.limits.max_message_size) {
+            errors.push_back(
+                fmt::format("pool \"{}\" has a max_message_size of {} bytes, but "
+                            "limits.max_message_size is {}: "
+                            "lower the one or raise the other",
+                            pool.name,
+                            pool.max_message_size,
+                            config.limits.max_message_size));
+        }
+    }
+}
+
 // The file's first line, which must be all that there is.
 Result<std::string> read_token(const std::string& path) {
     const auto close = [](std::FILE* file) { std::fclose(file); };
@@ -103,6 +131,7 @@ std::vector<std::string> contradictions(const Config& config) {
     const auto seats =
         worker::check(seat_options(config), config.limits.max_connections_per_worker);
     if (!seats) errors.push_back(seats.error().message);
+    check_pools(config, errors);
     if (config.auth.mode == AuthMode::jwt && config.auth.issuers.empty()) {
         errors.emplace_back(
             "auth.mode is \"jwt\", but there is no [[auth.issuer]] whose tokens could be taken; "

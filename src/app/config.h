@@ -58,6 +58,13 @@ struct Config {
         std::uint64_t rate_bytes = 0;  // and their bytes
         std::uint64_t connections_per_ip = 0;
         std::uint64_t connect_rate_per_ip = 0;
+        struct RateClass {
+            std::string name;
+            std::uint64_t rate = 0;
+            std::uint64_t rate_bytes = 0;
+            friend bool operator==(const RateClass&, const RateClass&) = default;
+        };
+        std::vector<RateClass> rate_classes;  // other rates than the above
         Duration handshake_timeout = std::chrono::seconds(5);
         Duration frame_timeout = std::chrono::seconds(15);
         Duration message_timeout = std::chrono::seconds(30);
@@ -82,6 +89,8 @@ struct Config {
         std::string path;
         std::vector<std::string> priorities;
         std::string claim;
+        std::string rate_class;              // of those whose token names none
+        std::uint64_t max_message_size = 0;  // 0: as in limits
         std::uint64_t capacity = 0;
         std::optional<pool::PerPriority<std::uint32_t>> shares;
         std::uint64_t max_waiters = 1024;

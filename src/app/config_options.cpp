@@ -84,6 +84,8 @@ worker::SeatOptions seat_options(const Config& config) {
         dedicated.name = pool.name;
         dedicated.path = pool.path;
         dedicated.claim = pool.claim;
+        dedicated.rate_class = pool.rate_class;
+        dedicated.message_size_max = pool.max_message_size;
         for (const std::string& word : pool.priorities) {
             if (const auto priority = pool::parse_priority(word))
                 dedicated.priorities[pool::index_of(*priority)] = true;
@@ -155,8 +157,9 @@ worker::WorkerOptions worker_options(const Config& config, std::size_t workers) 
     }
     options.addresses.connections_max = limits.connections_per_ip;
     options.addresses.connects_per_second = limits.connect_rate_per_ip;
-    options.rates.messages_per_second = limits.rate;
-    options.rates.bytes_per_second = limits.rate_bytes;
+    options.rates.classes = {{"", limits.rate, limits.rate_bytes}};
+    for (const Config::Limits::RateClass& one : limits.rate_classes)
+        options.rates.classes.push_back({one.name, one.rate, one.rate_bytes});
     options.drain_time = config.server.drain_time;
     options.exchange.history = history_rules(config);
     options.exchange.history_bytes_max = config.history.total;

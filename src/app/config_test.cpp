@@ -359,8 +359,8 @@ TEST(Config, rates_are_so_many_a_second_or_off) {
                                  config)
                     .empty());
     const worker::WorkerOptions options = worker_options(config);
-    EXPECT_EQ(options.rates.messages_per_second, 100u);
-    EXPECT_EQ(options.rates.bytes_per_second, 256u * 1024);
+    EXPECT_EQ(options.rates.classes.at(0).messages_per_second, 100u);
+    EXPECT_EQ(options.rates.classes.at(0).bytes_per_second, 256u * 1024);
     EXPECT_EQ(options.addresses.connections_max, 7u);
     EXPECT_EQ(options.addresses.connects_per_second, 20u);
     EXPECT_TRUE(read_config_text("[limits]\nrate = \"off\"\nrate_bytes = \"off\"\n"
@@ -373,6 +373,36 @@ TEST(Config, rates_are_so_many_a_second_or_off) {
     expect_says(only_error_of("[limits]\nrate = 100\n"), {"limits.rate", "\"100/s\""});
     for (const std::string value : {"\"100\"", "\"0/s\"", "\"/s\"", "\"-1/s\"", "\"1/m\"", "\"\""})
         expect_says(only_error_of("[limits]\nrate = " + value + "\n"), {"limits.rate", "\"off\""});
+}
+
+TEST(Config, rate_classes_have_names_and_pools_may_name_one) {
+    const std::string classes =
+        "[[limits.rate_class]]\nname = \"feed\"\nrate = \"1000/s\"\n"
+        "[[limits.rate_class]]\nname = \"bulk\"\nrate_bytes = \"1MiB\"\n";
+    const std::string pool = "[[pool]]\nname = \"p\"\ncapacity = 5\npath = \"/p\"\n";
+    Config config;
+    const auto errors = read_config_text(
+        classes + pool + "rate_class = \"bulk\"\nmax_message_size = \"16KiB\"\n", "f", config);
+    ASSERT_TRUE(errors.empty()) << errors.front();
+    EXPECT_TRUE(contradictions(config).empty());
+    const worker::WorkerOptions options = worker_options(config);
+    ASSERT_EQ(options.rates.classes.size(), 3u);
+    EXPECT_EQ(options.rates.classes[1].messages_per_second, 1000u);
+    EXPECT_EQ(options.rates.classes[1].bytes_per_second, 0u);
+    EXPECT_EQ(options.rates.find("bulk"), 2u);
+    EXPECT_EQ(options.seats.dedicated.at(0).rate_class, "bulk");
+    EXPECT_EQ(options.seats.dedicated.at(0).message_size_max, 16u * 1024);
+
+    expect_says(only_error_of("[[limits.rate_class]]\nrate = \"1/s\"\n"), {"name"});
+    expect_says(only_error_of("[[limits.rate_class]]\nname = \"a\"\n"
+                              "[[limits.rate_class]]\nname = \"a\"\n"),
+                {"f.toml:3", "earlier"});
+    config.pools[0].rate_class = "fed";
+    config.pools[0].max_message_size = config.limits.max_message_size + 1;
+    const auto wrong = contradictions(config);
+    ASSERT_EQ(wrong.size(), 2u);
+    expect_says(wrong[0], {"\"p\"", "rate_class \"fed\"", "[[limits.rate_class]]"});
+    expect_says(wrong[1], {"\"p\"", "65537", "limits.max_message_size is 65536"});
 }
 
 TEST(Config, what_is_not_toml_is_told_with_its_place) {

@@ -31,6 +31,8 @@ void take_lists(const Config& loaded, Reload& result) {
     // The first issuer or the end of the last one goes with auth.mode.
     if (config.auth.mode == AuthMode::jwt)
         take_list("[[auth.issuer]]", loaded.auth.issuers, config.auth.issuers, result);
+    if (loaded.limits.rate_classes != config.limits.rate_classes)
+        result.needs_restart.emplace_back("[[limits.rate_class]]");
     if (loaded.pools != config.pools) result.needs_restart.emplace_back("[[pool]]");
 }
 

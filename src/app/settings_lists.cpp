@@ -77,7 +77,23 @@ std::optional<std::string> check_history(Config& config) {
     return {};
 }
 
+constexpr std::array<std::string_view, 1> rate_class_required = {"name"};
+
+std::optional<std::string> check_rate_class(Config& config) {
+    const auto& classes = config.limits.rate_classes;
+    for (std::size_t i = 0; i + 1 < classes.size(); ++i) {
+        if (classes[i].name == classes.back().name)
+            return "has the name of an earlier one; rename or remove one of them";
+    }
+    return {};
+}
+
 const ListSection lists[] = {
+    {"limits.rate_class",
+     worker::rate_classes_max,
+     [](Config& c) { c.limits.rate_classes.emplace_back(); },
+     rate_class_required,
+     check_rate_class},
     {"pool",
      metrics::seat_pools_max - 1,
      [](Config& c) { c.pools.emplace_back(); },
@@ -105,10 +121,19 @@ const ListSection lists[] = {
     ([](Config& c, std::size_t i) { c.path = static_cast<Enum>(i); }), \
         ([](const Config& c) { return static_cast<std::size_t>(c.path); })
 const Setting table[] = {
+    {"limits.rate_class", "name", TextKind{FIELD(limits.rate_classes.back().name), 1, 128}},
+    {"limits.rate_class", "rate", RateKind{FIELD(limits.rate_classes.back().rate), 1'000'000}},
+    {"limits.rate_class",
+     "rate_bytes",
+     SizeKind{FIELD(limits.rate_classes.back().rate_bytes), 1024, std::uint64_t{1} << 30, true}},
     {"pool", "name", TextKind{FIELD(pools.back().name), 1, 64}},
     {"pool", "path", TextKind{FIELD(pools.back().path), 1, 1024}},
     {"pool", "priority", TextsKind{FIELD(pools.back().priorities), 4, 16}},
     {"pool", "claim", TextKind{FIELD(pools.back().claim), 1, 128}},
+    {"pool", "rate_class", TextKind{FIELD(pools.back().rate_class), 1, 128}},
+    {"pool",
+     "max_message_size",
+     SizeKind{FIELD(pools.back().max_message_size), 1, std::uint64_t{1} << 30}},
     {"pool", "capacity", CountKind{FIELD(pools.back().capacity), 1, 10'000'000}},
     {"pool", "shares", SharesKind{FIELD(pools.back().shares)}},
     {"pool", "max_waiters", CountKind{FIELD(pools.back().max_waiters), 0, 1'000'000}},

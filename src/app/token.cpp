@@ -86,6 +86,7 @@ struct Signer {
     options.subject = args.id;
     options.priority = args.priority;
     options.pool = args.pool;
+    options.rate_class = args.rate_class;
     options.permissions = {args.join, args.publish};
     options.issued = io::read_wall_clock();
     options.expires =

@@ -62,6 +62,7 @@ std::string payload_of(const MintOptions& options) {
     append_member(out, "exp", whole_seconds(options.expires));
     if (options.priority) append_text(out, "priority", pool::name(*options.priority));
     append_text(out, "pool", options.pool);
+    append_text(out, "rate_class", options.rate_class);
     if (options.permissions.is_limited()) {
         ByteBuffer groups;
         append_patterns(groups, "join", options.permissions.join);

@@ -20,7 +20,8 @@ struct MintOptions {
     std::string key_id;    // empty: none
     std::string subject;   // empty: none
     std::optional<pool::Priority> priority;
-    std::string pool;  // empty: none
+    std::string pool;        // empty: none
+    std::string rate_class;  // empty: none
     Permissions permissions;
     WallTime issued{};
     WallTime expires{};

@@ -63,11 +63,11 @@ struct HostPort {
     HostPort result{has_port ? text.substr(0, colon) : text, {}};
     if (!is_host(result.host)) return std::nullopt;
     if (!has_port) return result;
-    const std::string_view digits = text.substr(colon + 1);
+    const std::string_view number = text.substr(colon + 1);
     std::uint16_t port = 0;
-    const char* const end = digits.data() + digits.size();
-    const auto [at, error] = std::from_chars(digits.data(), end, port);
-    if (error != std::errc() || at != end || port == 0 || digits.front() == '0')
+    const char* const end = number.data() + number.size();
+    const auto [at, error] = std::from_chars(number.data(), end, port);
+    if (error != std::errc() || at != end || port == 0 || number.front() == '0')
         return std::nullopt;
     result.port = port;
     return result;

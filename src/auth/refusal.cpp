@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Refusal::count_)
     "The token's sub is no client id: 1 to 128 bytes of UTF-8 without control characters.",
     "The token's priority is none of critical, high, normal and low.",
     "The token's pool is no name.",
+    "The token's rate_class is no name.",
     "The token's groups are not join and publish with lists of patterns.",
 };
 static_assert(!sentences.back().empty());

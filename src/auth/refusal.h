@@ -28,6 +28,7 @@ enum class Refusal : std::uint8_t {
     bad_subject,
     bad_priority,
     bad_pool,
+    bad_rate_class,
     bad_groups,
     count_
 };

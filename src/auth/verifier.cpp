@@ -204,6 +204,7 @@ Refusal Verifier::read_claims(const Issuer& issuer, WallTime now, Claims& claims
         if (!claims.priority) return Refusal::bad_priority;
     }
     if (!read_name(payload_.find("pool"), claims.pool)) return Refusal::bad_pool;
+    if (!read_name(payload_.find("rate_class"), claims.rate_class)) return Refusal::bad_rate_class;
     const JsonValue groups = payload_.find("groups");
     if (groups.kind != JsonKind::absent && !read_groups(groups, claims.permissions))
         return Refusal::bad_groups;

@@ -48,7 +48,8 @@ struct VerifierOptions {
 struct Claims {
     std::string subject;  // empty: none
     std::optional<pool::Priority> priority;
-    std::string pool;  // empty: none
+    std::string pool;        // empty: none
+    std::string rate_class;  // empty: none
     Permissions permissions;
     WallTime expires{};
 };

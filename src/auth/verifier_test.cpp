@@ -268,6 +268,8 @@ std::vector<BadCase> bad_cases() {
         {bad_priority, header, with(R"("priority":0)")},
         {bad_pool, header, with(R"("pool":"")")},
         {bad_pool, header, with(R"("pool":["gold"])")},
+        {bad_rate_class, header, with(R"("rate_class":"")")},
+        {bad_rate_class, header, with(R"("rate_class":7)")},
         {bad_groups, header, with(R"("groups":null)")},
         {bad_groups, header, with(R"("groups":["room"])")},
         {bad_groups, header, with(R"("groups":{"joins":["room"]})")},

@@ -31,6 +31,29 @@ bool Worker::State::knock(const session::Event& event, std::string& block) {
     WSPOOL_UNREACHABLE();
 }
 
+// Who may not be what it is called in its token has the rates of its pool, or those of all.
+std::uint8_t Worker::State::rate_class_of(std::size_t pool, std::string_view claimed) const {
+    const std::uint8_t own = options.rates.find(claimed);
+    if (own != 0 || pool == 0) return own;
+    return options.rates.find(options.seats.dedicated[pool - 1].rate_class);
+}
+
+// A message that all may send, but not those in this pool.
+bool Worker::State::is_too_big(const Client& client, std::size_t bytes) const {
+    if (client.pool == 0) return false;
+    const std::uint64_t most = options.seats.dedicated[client.pool - 1].message_size_max;
+    return most != 0 && bytes > most;
+}
+
+void Worker::State::end_too_big(Client& client) {
+    const session::SessionId session = client.session;
+    deactivate(client);
+    engine.close(session,
+                 ws::CloseCode::too_big,
+                 "a message larger than this pool takes",
+                 CloseReason::too_big);
+}
+
 bool Worker::State::spend(Client& client, std::size_t bytes) {
     // One that is closing may still be heard, and counts no more.
     if (client.state != ClientState::active) return true;

@@ -110,6 +110,7 @@ bool Worker::State::judge_token(const session::Event& event, Arrival& arrival) {
     arrival.id = std::move(claims.subject);
     arrival.priority = claims.priority.value_or(pool::Priority::normal);
     arrival.pool = std::move(claims.pool);
+    arrival.rate_class = std::move(claims.rate_class);
     arrival.token = {claims.expires, std::move(claims.permissions)};
     return true;
 }

@@ -62,7 +62,7 @@ void Worker::State::on_opening(const session::Event& event) {
     if (is_echo) arrival->id.clear();  // nobody is known there
     const std::size_t pool = choose_pool(options.seats, path, arrival->priority, arrival->pool);
     if (pass_on(event, {static_cast<std::uint8_t>(pool), arrival->priority})) return;
-    Client& client = begin(event.session, block);
+    Client& client = begin(event.session, block, rate_class_of(pool, arrival->rate_class));
     client.is_echo = is_echo;
     client.is_greeted = !is_echo && arrival->subprotocol == subprotocol_name;
     client.pool = static_cast<std::uint8_t>(pool);
@@ -101,7 +101,9 @@ void Worker::State::set_state(Client& client, ClientState state) {
     if (throttle) throttle->leave(client.session.index);
 }
 
-Client& Worker::State::begin(session::SessionId session, const std::string& address_block) {
+Client& Worker::State::begin(session::SessionId session,
+                             const std::string& address_block,
+                             std::uint8_t rate_class) {
     clients.grow_to(session.index);
     Client& client = clients[session.index];
     deactivate(client);  // of an earlier session, if its end was not reported yet
@@ -110,7 +112,7 @@ Client& Worker::State::begin(session::SessionId session, const std::string& addr
     client.session = session;
     set_state(client, ClientState::arriving);
     if (addresses) addresses->enter(session.index, address_block, engine.now());
-    if (throttle) throttle->enter(session.index, engine.now());
+    if (throttle) throttle->enter(session.index, rate_class, engine.now());
     return client;
 }
 

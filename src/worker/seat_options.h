@@ -20,6 +20,8 @@ struct SeatPoolOptions {
     std::string path;                      // a path, for all at it and below it
     pool::PerPriority<bool> priorities{};  // all false: any
     std::string claim;                     // what the client's token says of its pool
+    std::string rate_class;                // of those whose token names none; empty: the first
+    std::uint64_t message_size_max = 0;    // 0: that of all
     pool::AdmissionOptions admission;      // with the pool's capacity as seats_max
 };
 

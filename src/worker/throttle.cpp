@@ -17,19 +17,36 @@ constexpr std::int64_t ticks_max = 100'000'000;
 
 }  // namespace
 
+bool ThrottleOptions::is_on() const {
+    return std::any_of(
+        classes.begin(), classes.end(), [](const RateClass& one) { return one.is_on(); });
+}
+
+std::uint8_t ThrottleOptions::find(std::string_view name) const {
+    const auto at = std::find_if(
+        classes.begin(), classes.end(), [&](const RateClass& one) { return one.name == name; });
+    return at == classes.end() ? std::uint8_t{0} : static_cast<std::uint8_t>(at - classes.begin());
+}
+
 Throttle::Throttle(const ThrottleOptions& options, Instant now)
     : patience_(options.patience),
-      message_rate_(static_cast<double>(options.messages_per_second)),
-      byte_rate_(static_cast<double>(options.bytes_per_second)),
       ticks_now_(ticks_of(now)),
-      wheel_(NodeOf{&records_}, static_cast<std::uint32_t>(ticks_of(now))) {}
+      wheel_(NodeOf{&records_}, static_cast<std::uint32_t>(ticks_of(now))) {
+    WSPOOL_ASSERT(!options.classes.empty() && options.classes.size() <= 1 + rate_classes_max);
+    for (const RateClass& one : options.classes) {
+        rates_.push_back({static_cast<double>(one.messages_per_second),
+                          static_cast<double>(one.bytes_per_second)});
+    }
+}
 
-void Throttle::enter(std::uint32_t index, Instant now) {
+void Throttle::enter(std::uint32_t index, std::uint8_t rate_class, Instant now) {
+    WSPOOL_ASSERT(rate_class < rates_.size());
     records_.grow_to(index);
     Record& record = records_[index];
     WSPOOL_ASSERT(!record.timer.is_linked());
-    record.messages = TokenBucket(message_rate_, now);
-    record.bytes = TokenBucket(byte_rate_, now);
+    record.rate_class = rate_class;
+    record.messages = TokenBucket(rates_[rate_class].messages, now);
+    record.bytes = TokenBucket(rates_[rate_class].bytes, now);
     record.held_since = never;
 }
 
@@ -37,26 +54,27 @@ void Throttle::leave(std::uint32_t index) {
     wheel_.cancel(index);
 }
 
-bool Throttle::has_saved(const Record& record) const {
-    const bool of_messages =
-        message_rate_ == 0 || record.messages.tokens() >= TokenBucket::capacity(message_rate_) / 2;
-    return of_messages &&
-           (byte_rate_ == 0 || record.bytes.tokens() >= TokenBucket::capacity(byte_rate_) / 2);
+bool Throttle::has_saved(const Record& record, const Rates& rates) {
+    const auto is_half_full = [](const TokenBucket& bucket, double rate) {
+        return rate == 0 || bucket.tokens() >= TokenBucket::capacity(rate) / 2;
+    };
+    return is_half_full(record.messages, rates.messages) && is_half_full(record.bytes, rates.bytes);
 }
 
 Throttle::Verdict Throttle::spend(std::uint32_t index, std::size_t bytes, Instant now) {
     Record& record = records_[index];
+    const Rates& rates = rates_[record.rate_class];
     Duration wait = Duration::zero();
-    record.messages.refill(message_rate_, now);
-    record.bytes.refill(byte_rate_, now);
-    if (record.held_since != never && has_saved(record)) record.held_since = never;
-    if (message_rate_ != 0) {
+    record.messages.refill(rates.messages, now);
+    record.bytes.refill(rates.bytes, now);
+    if (record.held_since != never && has_saved(record, rates)) record.held_since = never;
+    if (rates.messages != 0) {
         record.messages.spend(1);
-        wait = record.messages.time_to_pay(message_rate_);
+        wait = record.messages.time_to_pay(rates.messages);
     }
-    if (byte_rate_ != 0) {
+    if (rates.bytes != 0) {
         record.bytes.spend(static_cast<double>(bytes));
-        wait = std::max(wait, record.bytes.time_to_pay(byte_rate_));
+        wait = std::max(wait, record.bytes.time_to_pay(rates.bytes));
     }
     if (wait == Duration::zero()) return Verdict::go_on;
     if (record.held_since == never) record.held_since = now;

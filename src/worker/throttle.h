@@ -1,4 +1,5 @@
-// Throttle: how many messages and bytes a client may send in a second. For the worker.
+// Throttle: how many messages and bytes a client may send in a second, by its rate class. For the
+// worker.
 //
 // How it works: each client has a bucket for messages and one for bytes. A message that leads into
 // debt is served, and then its client is not read until the debt is paid: TCP holds it up. One that
@@ -13,17 +14,31 @@
 #include "worker/rate.h"
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace wspool::worker {
 
-struct ThrottleOptions {
+struct RateClass {
+    std::string name = {};
     std::uint64_t messages_per_second = 0;  // 0: no limit
     std::uint64_t bytes_per_second = 0;     // 0: no limit
-    Duration patience = std::chrono::seconds(5);
 
     [[nodiscard]] bool is_on() const { return messages_per_second != 0 || bytes_per_second != 0; }
 };
+
+struct ThrottleOptions {
+    // The first has no name: it is of all who have no other.
+    std::vector<RateClass> classes = std::vector<RateClass>(1);
+    Duration patience = std::chrono::seconds(5);
+
+    [[nodiscard]] bool is_on() const;
+    // 0, the first, when none is called so.
+    [[nodiscard]] std::uint8_t find(std::string_view name) const;
+};
+
+inline constexpr std::size_t rate_classes_max = 64;  // the first not counted
 
 class Throttle {
   public:
@@ -35,7 +50,7 @@ class Throttle {
 
     Throttle(const ThrottleOptions& options, Instant now);
 
-    void enter(std::uint32_t index, Instant now);
+    void enter(std::uint32_t index, std::uint8_t rate_class, Instant now);
     void leave(std::uint32_t index);
     // A message of so many bytes came. Not of one that is held up: nobody reads that.
     [[nodiscard]] Verdict spend(std::uint32_t index, std::size_t bytes, Instant now);
@@ -45,8 +60,12 @@ class Throttle {
     void release(Instant now, std::vector<std::uint32_t>& released);
 
   private:
+    struct Rates {
+        double messages, bytes;
+    };
     struct Record {
         TimerNode timer;
+        std::uint8_t rate_class = 0;
         TokenBucket messages;
         TokenBucket bytes;
         Instant held_since = never;  // never: it is not being held up again and again
@@ -56,11 +75,11 @@ class Throttle {
         TimerNode& operator()(std::uint32_t index) const { return (*records)[index].timer; }
     };
 
-    [[nodiscard]] bool has_saved(const Record& record) const;
+    [[nodiscard]] static bool has_saved(const Record& record, const Rates& rates);
 
     Duration patience_;
-    double message_rate_, byte_rate_;
-    std::int64_t ticks_now_;  // of the last release(); the wheel counts its low half
+    std::vector<Rates> rates_;  // by class
+    std::int64_t ticks_now_;    // of the last release(); the wheel counts its low half
     ChunkedArray<Record> records_;
     TimerWheel<NodeOf> wheel_;
 };

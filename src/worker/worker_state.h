@@ -61,6 +61,7 @@ struct Arrival {
     std::string_view subprotocol;  // the one selected
     std::string ticket;            // what it was given when it was preempted; empty: nothing
     std::string pool;              // its token's claim; empty: none
+    std::string rate_class;        // likewise
     TokenTerms token;              // with a verifier
 };
 
@@ -128,6 +129,9 @@ struct Worker::State {
     // False when the request was refused; else the block of its address.
     [[nodiscard]] bool knock(const session::Event& event, std::string& block);
     // Whether the message may be served; holds its client up, or closes it.
+    [[nodiscard]] std::uint8_t rate_class_of(std::size_t pool, std::string_view claimed) const;
+    [[nodiscard]] bool is_too_big(const Client& client, std::size_t bytes) const;
+    void end_too_big(Client& client);
     [[nodiscard]] bool spend(Client& client, std::size_t bytes);
     void release_held();
     // Reading stops while there is any reason, as these come and go by themselves.
@@ -141,7 +145,9 @@ struct Worker::State {
     void open(Client& client, std::string_view subprotocol);
     void greet(Client& client, std::string_view id);
     void set_state(Client& client, ClientState state);
-    [[nodiscard]] Client& begin(session::SessionId session, const std::string& address_block);
+    [[nodiscard]] Client& begin(session::SessionId session,
+                                const std::string& address_block,
+                                std::uint8_t rate_class);
     // `subprotocol` does not count where the opening was deferred: it was chosen then.
     void activate(Client& client, std::string_view subprotocol);
     void deactivate(Client& client);

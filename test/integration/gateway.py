@@ -38,7 +38,8 @@ class Toml:
 
 
 def write_config(directory, settings):
-    """`settings` maps "section.key" to a value: a string, a dictionary of such, or what is written as it is."""
+    """`settings` maps "section.key", or the "key" of a list of tables, to a value: a string, a dictionary of
+    such, or what is written as it is."""
     def written(value):
         if isinstance(value, dict):
             return "{ " + ", ".join(f"{key} = {written(member)}" for key, member in value.items()) + " }"
@@ -48,13 +49,13 @@ def write_config(directory, settings):
 
     sections = {}
     for name, value in settings.items():
-        section, key = name.split(".")
+        section, _, key = name.rpartition(".")
         text = written(value)
         sections.setdefault(section, []).append(f"{key} = {text}")
     path = os.path.join(directory, "wspool.toml")
     with open(path, "w", encoding="utf-8") as file:
-        for section, lines in sections.items():
-            file.write(f"[{section}]\n" + "\n".join(lines) + "\n\n")
+        for section, lines in sorted(sections.items()):
+            file.write((f"[{section}]\n" if section else "") + "\n".join(lines) + "\n\n")
     return path
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from gateway import BINARY, Gateway, Toml, environment
 from peer import Peer
-from raw_client import RawClient, upgrade_request
+from raw_client import TEXT, RawClient, frame, upgrade_request
 
 SECRET = "a secret of more than thirty-two bytes"
 ISSUER = "https://id.example"
@@ -78,7 +78,8 @@ class Identity(unittest.TestCase):
 
     @classmethod
     def config(cls):
-        return {"auth.mode": "jwt", "auth.issuer": Toml(
+        return {"auth.mode": "jwt", "limits.rate_class": Toml('[{ name = "slow", rate = "1/s" }]'),
+                "auth.issuer": Toml(
             f'[{{ name = "{ISSUER}", audience = "wspool", keys = ['
             f'{{ id = "h", alg = "HS256", secret = "{SECRET}" }},'
             f'{{ id = "r", alg = "RS256", file = "{cls.keys.files["rsa"]}" }},'
@@ -210,6 +211,21 @@ class Tokens(Identity):
         self.welcome(client)
         self.assertIn('"ack"', client.request('{"type":"join","group":"anything","id":1}'))
         client.finish()
+
+    def test_a_rate_class_has_the_rates_of_its_name(self):
+        times = []
+        for claims in ({"rate_class": "slow"}, {"rate_class": "unheard of"}, {}):
+            client = self.open(self.keys.token(**claims))
+            self.welcome(client)
+            begin = time.monotonic()
+            client.send(frame(TEXT, '{"type":"ping"}') * 4)
+            for _ in range(4):
+                client.read_text()
+            times.append(time.monotonic() - begin)
+            client.finish()
+        # Two at once, and one in each second.
+        self.assertGreater(times[0], 0.9)
+        self.assertLess(max(times[1:]), 0.9)
 
     def test_healthz_needs_no_token(self):
         client = RawClient(self.gateway)

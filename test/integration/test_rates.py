@@ -9,7 +9,7 @@ import unittest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway import BINARY, Gateway, environment
+from gateway import BINARY, Gateway, Toml, environment
 from raw_client import TEXT, RawClient, frame, upgrade_request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -39,6 +39,36 @@ class Rates(unittest.TestCase):
             honest.finish()
             gateway.stop()
             self.assertEqual(gateway.closed("rate"), 1)
+
+    @staticmethod
+    def sized(size):
+        text = '{"type":"x","y":""}'
+        return text[:-2] + "x" * (size - len(text)) + text[-2:]
+
+    def test_a_pool_may_have_rates_and_a_size_of_its_own(self):
+        config = {"limits.rate_class": Toml('[{ name = "slow", rate = "1/s" }]'),
+                  "pool": Toml('[{ name = "small", path = "/small", capacity = 5, rate_class = "slow", '
+                               'max_message_size = "1KiB" }]')}
+        with Gateway(config=config) as gateway:
+            slow = RawClient.open(gateway, "/small")
+            begin = time.monotonic()
+            slow.send(frame(TEXT, '{"type":"x"}') * 4)
+            for _ in range(4):
+                slow.read_text()
+            self.assertGreater(time.monotonic() - begin, 0.9)
+            slow.finish()
+
+            big = RawClient.open(gateway, "/small")
+            self.assertIn(self.sized(1024), big.request(self.sized(1024)))
+            big.text(self.sized(1025))
+            big.expect_close(1009)
+
+            shared = RawClient.open(gateway)
+            for _ in range(100):
+                shared.request(self.sized(2000))
+            shared.finish()
+            gateway.stop()
+            self.assertEqual(gateway.closed("too_big"), 1)
 
     def test_bytes_are_limited_too(self):
         with Gateway(config={"limits.rate_bytes": "32KiB"}) as gateway:
