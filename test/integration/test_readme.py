@@ -117,7 +117,10 @@ class Shell(Screen):
     def see_line(self, pattern):
         """The next line, or the prompt, must be this; how the pattern was found there."""
         while True:
-            line = self.see_match(r"\A(\$ |[^\n]*\n)").group().rstrip("\r\n")
+            try:
+                line = self.see_match(r"\A(\$ |[^\n]*\n)").group().rstrip("\r\n")
+            except AssertionError as silence:
+                raise AssertionError(f"the README says {pattern!r}, and nothing came: {silence}") from None
             # A carriage return begins the line anew: a message takes the place of the prompt.
             line = line.rpartition("\r")[2]
             found = re.fullmatch(pattern, line)
