@@ -43,13 +43,13 @@ class Piped:
         return status, self.output.all()
 
 
-class Terminal:
-    """`wspool connect` in a terminal of its own."""
+class Screen:
+    """A program in a terminal of its own."""
 
-    def __init__(self, *arguments):
+    def __init__(self, command, extra=None, cwd=None):
         self.screen, inside = pty.openpty()
-        self.process = subprocess.Popen([BINARY, "connect", "--wait", "50ms", *arguments], stdin=inside, stdout=inside,
-                                        stderr=inside, env=environment({"TERM": "xterm"}), start_new_session=True,
+        self.process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, cwd=cwd,
+                                        env=environment({"TERM": "xterm", **(extra or {})}), start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(inside)
         self.text = ""
@@ -62,12 +62,13 @@ class Terminal:
         self.see_match(re.escape(text))
 
     def see_match(self, pattern):
+        """The same for a pattern; what was found."""
         deadline = Deadline()
         while not (found := re.search(pattern, self.text)):
-            if not select.select([self.screen], [], [], deadline.left())[0]:
+            if not select.select([self.screen], [], [], deadline.left())[0] or not self._read():
                 raise AssertionError(f"{pattern!r} is not on the screen: {self.text!r}")
-            self._read()
         self.text = self.text[found.end():]
+        return found
 
     def _read(self):
         try:
@@ -85,6 +86,13 @@ class Terminal:
         status = self.process.wait(deadline.left() + 1)
         os.close(self.screen)
         return status
+
+
+class Terminal(Screen):
+    """`wspool connect` in a terminal of its own."""
+
+    def __init__(self, *arguments):
+        super().__init__([BINARY, "connect", "--wait", "50ms", *arguments])
 
 
 class WithTheGateway(unittest.TestCase):

@@ -1,24 +1,32 @@
 """The README's transcripts, played as they stand there: the first conversation in one terminal for each
-`$ …` line, and what an operator asks in a shell."""
+`$ …` line, what an operator asks in a shell, and who comes in first in a shell in each of four terminals."""
 
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
+import tempfile
 import unittest
 
-from gateway import Gateway
-from test_connect import Terminal
-from waiting import PATIENCE
+from control_api import ControlApi
+from gateway import BINARY, IO, Gateway
+from test_connect import Screen, Terminal
+from waiting import PATIENCE, eventually
 
-README = os.path.join(os.path.dirname(__file__), "../../README.md")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+
+def section(heading):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        return re.search(rf"^## {heading}$(.*?)^## ", file.read(), re.S | re.M).group(1)
 
 
 def blocks(heading):
     """The blocks of a section, each a list of lines."""
-    with open(README, encoding="utf-8") as file:
-        section = re.search(rf"^## {heading}$(.*?)^## ", file.read(), re.S | re.M).group(1)
-    return [re.findall(r"^    (.*)$", block, re.M) for block in re.findall(r"(?:^    .*\n)+", section, re.M)]
+    found = re.findall(r"(?:^    .*\n)+", section(heading), re.M)
+    return [re.findall(r"^    (.*)$", block, re.M) for block in found]
 
 
 def as_pattern(line):
@@ -77,6 +85,110 @@ class TheOperator(unittest.TestCase):
                               timeout=PATIENCE, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""), command)
         return done.stdout.splitlines()
+
+
+class Shell(Screen):
+    """A shell in a terminal of its own, whose screen must show what the README shows, line by line."""
+
+    PROMPT = re.escape("$ ")
+    # What the README leaves out: what `connect` says to who types, the log, and a figure that often comes too late.
+    LEFT_OUT = r"(> )?|connected to .*; each line is one message, Ctrl-D ends|\d{4}-.*Z info: .*|draining: 0 .*"
+
+    def __init__(self, directory, environment):
+        # Without job control all that it starts is in its group, and ends with it.
+        super().__init__(["bash", "--norc", "--noprofile", "--noediting", "-i", "+m"], cwd=directory,
+                         extra={"PS1": "$ ", "PS2": "", "HISTFILE": "/dev/null", **environment})
+
+    def play(self, block, translate=lambda line: line):
+        """Types what stands behind `$ `, and the lines that it takes in, and sees all of it and the others."""
+        end = None
+        for line in map(translate, block):
+            if line.startswith("$ "):
+                self.see_line(self.PROMPT)
+                line = line.removeprefix("$ ")
+                taken_in = re.search(r"<<(\w+)$", line)
+                end = taken_in and taken_in.group(1)
+                self.type(line + "\n")
+            elif end:
+                self.type(line + "\n")
+                end = None if line == end else end
+            self.see_line(as_pattern(line))
+
+    def see_line(self, pattern):
+        """The next line, or the prompt, must be this; how the pattern was found there."""
+        while True:
+            try:
+                line = self.see_match(r"\A(\$ |[^\n]*\n)").group().rstrip("\r\n")
+            except AssertionError as silence:
+                raise AssertionError(f"the README says {pattern!r}, and nothing came: {silence}") from None
+            # A carriage return begins the line anew: a message takes the place of the prompt.
+            line = line.rpartition("\r")[2]
+            found = re.fullmatch(pattern, line)
+            if found:
+                return found
+            assert re.fullmatch(self.LEFT_OUT, line), f"the README says {pattern!r}, the screen {line!r}"
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.screen)
+
+
+class WhoGoesFirst(unittest.TestCase):
+    HEADING = "Who comes in, and who goes first"
+
+    def setUp(self):
+        """A directory that looks like the repository's after a build."""
+        self.directory = self.enterContext(tempfile.TemporaryDirectory(prefix="wspool-readme-"))
+        os.makedirs(f"{self.directory}/build/release")
+        os.symlink(os.path.abspath(BINARY), f"{self.directory}/build/release/wspool")
+        os.symlink(os.path.join(ROOT, "config"), f"{self.directory}/config")
+        self.shells = []
+
+    def shell(self, **environment):
+        shell = Shell(self.directory, environment)
+        self.addCleanup(shell.stop)
+        self.shells.append(shell)
+        return shell
+
+    def start(self, block):
+        """Serves on ports of this test's own: the shell, and what puts these ports in for the README's."""
+        serve = self.shell(WSPOOL_LISTEN="127.0.0.1:0", WSPOOL_CONTROL="127.0.0.1:0", WSPOOL_IO=IO)
+        serve.play(block[:-1])
+        ready = as_pattern(block[-1]).replace(":8080", r":(\d+)").replace(":8090", r":(\d+)")
+        clients, control = serve.see_line(ready).groups()
+        self.ready = {"control": f"127.0.0.1:{control}"}
+        return serve, lambda line: line.replace(":8080", f":{clients}").replace(":8090", f":{control}")
+
+    def wait_for_figures(self, lines):
+        """A worker tells its figures once in a turn: what a client knows may be there a little later."""
+        api = ControlApi(self)
+        wanted = {name: float(value) for name, value in (line.split() for line in lines)}
+        eventually(lambda: wanted.items() <= api.metrics().items(), f"/metrics says {wanted}")
+
+    def test_it_goes_as_the_readme_says(self):
+        start, comes_in, goes_first, comes_back, ends = blocks(self.HEADING)
+        serve, translate = self.start(start)
+        low, high, operator = self.shell(), self.shell(), self.shell(WSPOOL_CONTROL=self.ready["control"])
+        low.play(comes_in, translate)
+        high.play(goes_first, translate)
+        preempted = low.see_line(as_pattern(comes_back[0])).group()
+        ticket = json.loads(preempted)["ticket"]
+        low.play(comes_back[1:], lambda line: translate(line).replace("…", ticket))
+        drain = ends.index("$ build/release/wspool drain")
+        self.wait_for_figures(ends[1:drain])
+        operator.play(ends[:drain], translate)
+        high.type("\x04")
+        high.see_line("closed: 1000")
+        behind_the_last_block = re.split(r"^    .*\n", section(self.HEADING), flags=re.M)[-1]
+        _, admitted, draining, closed, status = re.findall("`([^`]+)`", behind_the_last_block)
+        low.play([admitted])
+        self.wait_for_figures([ends[1].replace("high", "low")])
+        operator.play(ends[drain:], translate)
+        low.play([draining, closed])
+        serve.play([status])
+        for shell in self.shells:
+            shell.see_line(Shell.PROMPT)
 
 
 if __name__ == "__main__":
