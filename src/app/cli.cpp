@@ -155,6 +155,13 @@ void add_conversation(CLI::App& app, Args& args) {
         "Further header field of the upgrade; may be repeated");
     header->type_name("'NAME: VALUE'");
     repeatable(header);
+    app.add_option("--token",
+                   CLI::callback_t([&args](const CLI::results_t& results) {
+                       args.headers.emplace_back("Authorization", "Bearer " + results.back());
+                       return true;
+                   }),
+                   "Token to come with, as 'Authorization: Bearer TOKEN'")
+        ->type_name("TOKEN");
     repeatable(
         app.add_option("--subprotocol", args.subprotocols, "Subprotocol to offer; may be repeated")
             ->type_name("NAME"));

@@ -228,7 +228,9 @@ class Conversation {
         status_ = is_normal ? exit_ok : exit_failed;
         std::string text = fmt::format("closed: {}", static_cast<unsigned>(event.code));
         if (!event.text.empty()) text += fmt::format(" {}", event.text);
-        if (!is_normal) text += fmt::format(" ({})", metrics::name(event.reason));
+        // What the peer wanted shows in its code; else it was us, and why is worth a word.
+        if (!is_normal && event.reason != metrics::CloseReason::by_peer)
+            text += fmt::format(" ({})", metrics::name(event.reason));
         std::fprintf(stderr,
                      "%s%s\n",
                      is_terminal_ ? "\n" : "",

@@ -45,7 +45,7 @@ std::optional<std::uint64_t> connections_in(const std::string& body) {
 
 void tell(std::optional<std::uint64_t> left) {
     if (!left) return;
-    std::printf("draining: %llu connections left\n", static_cast<unsigned long long>(*left));
+    std::printf("draining, connections left: %llu\n", static_cast<unsigned long long>(*left));
     std::fflush(stdout);
 }
 

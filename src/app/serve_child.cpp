@@ -201,9 +201,9 @@ void run_worker(worker::Worker& worker,
         log_seats(child.index, worker.take_seat_events());
         for (master::Peer& peer : orders.peers) worker.add_peer(peer_link(peer));
         if (orders.drain && !worker.is_draining()) {
-            worker.begin_drain();
             log_info(
                 "worker {} drains: {} connections", child.index, worker.counters().connections);
+            worker.begin_drain();
         }
         if (orders.shut_down || orders.stop) worker.shut_down();
         if (orders.stop) end = loop.now() + stop_time;

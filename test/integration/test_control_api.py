@@ -326,7 +326,7 @@ class Drain(unittest.TestCase):
             client.expect_close(1012)
             said, _ = draining.communicate(timeout=PATIENCE)
             self.assertEqual(draining.returncode, 0)
-            self.assertIn("draining: 1 connections left", said)
+            self.assertIn("draining, connections left: 1", said)
             self.assertIn("the gateway has ended", said)
             self.assertEqual(gateway.wait(), 0)
         gone = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)

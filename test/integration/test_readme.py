@@ -92,7 +92,8 @@ class Shell(Screen):
 
     PROMPT = re.escape("$ ")
     # What the README leaves out: what `connect` says to who types, the log, and a figure that often comes too late.
-    LEFT_OUT = r"(> )?|connected to .*; each line is one message, Ctrl-D ends|\d{4}-.*Z info: .*|draining: 0 .*"
+    LEFT_OUT = (r"(> )?|connected to .*; each line is one message, Ctrl-D ends|\d{4}-.*Z info: .*|"
+                r"draining, connections left: 0")
 
     def __init__(self, directory, environment):
         # Without job control all that it starts is in its group, and ends with it.
