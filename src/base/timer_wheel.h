@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/assert.h"
+#include "base/time.h"
 
 #include <array>
 #include <bit>
@@ -16,6 +17,11 @@
 #include <vector>
 
 namespace wspool {
+
+// Whole ticks that the clock has shown; a wheel counts their low half.
+[[nodiscard]] constexpr std::int64_t ticks_of(Instant time, Duration tick) {
+    return time.time_since_epoch() / tick;
+}
 
 struct TimerNode {
     static constexpr std::uint32_t unlinked = UINT32_MAX;

@@ -6,6 +6,18 @@ namespace wspool::client {
 
 using api::errc;
 
+namespace {
+
+// The callback of a call, which is of its kind.
+template <class Which, class Done>
+[[nodiscard]] Which take(Done& done) {
+    auto* const held = std::get_if<Which>(&done);
+    WSPOOL_ASSERT(held != nullptr);
+    return std::move(*held);
+}
+
+}  // namespace
+
 void CallbackDriver::tell(const api::Error& error) {
     if (!on_error_) return;
     ++handler_depth_;
@@ -90,7 +102,7 @@ void CallbackDriver::grant(std::uint64_t tag, LeaseId lease) {
     slot->state = SlotState::leased;
     slot->lease = lease;
     slot->revoked = std::stop_source();
-    const AcquireDone done = std::get<AcquireDone>(std::move(slot->done));
+    const AcquireDone done = take<AcquireDone>(slot->done);
     auto made = api::detail::make_lease(
         owner_.lock(), static_cast<api::detail::LeaseNumber>(tag), slot->revoked.get_token());
     guard("a callback of acquire()", [&] { done(std::move(made)); });
@@ -99,7 +111,7 @@ void CallbackDriver::grant(std::uint64_t tag, LeaseId lease) {
 void CallbackDriver::on_sent(std::uint64_t tag) {
     Slot* slot = find(tag);
     if (slot == nullptr) return;
-    const SendDone done = std::get<SendDone>(std::move(slot->done));
+    const SendDone done = take<SendDone>(slot->done);
     free_slot(tag);
     if (done) guard("a callback of send()", [&] { done({}); });
 }
@@ -128,7 +140,7 @@ void CallbackDriver::on_event(const CoreEvent& event) {
             return;
         case CoreEventKind::replied: {
             if (slot == nullptr) return;
-            const RequestDone done = std::get<RequestDone>(std::move(slot->done));
+            const RequestDone done = take<RequestDone>(slot->done);
             free_slot(event.tag);
             guard("a callback of request()", [&] { done(std::string(as_text(event.payload))); });
             return;

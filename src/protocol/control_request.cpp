@@ -13,7 +13,7 @@ constexpr std::array<std::string_view, 5> verb_names = {
     "broadcast", "direct", "join", "leave", "disconnect"};
 
 // A command has at most three; one more and it is none.
-constexpr std::size_t members_max = 4;
+constexpr std::size_t request_members_max = 4;
 constexpr std::size_t reason_size_max = 123;  // of a close frame
 
 using Outcome = std::optional<ControlRefusal>;
@@ -111,7 +111,8 @@ using Outcome = std::optional<ControlRefusal>;
                                    const ControlLimits& limits,
                                    ControlCommand& out) {
     std::vector<JsonMember> members;
-    if (!read_json_object(text, limits.depth_max, members_max, members)) return not_an_object(what);
+    if (!read_json_object(text, limits.depth_max, request_members_max, members))
+        return not_an_object(what);
     for (const JsonMember& member : members) {
         if (auto refusal = read_member(member, out)) return refusal;
     }

@@ -108,6 +108,8 @@ RC_GTEST_PROP(Records, EveryRecordReadsAsItWasWritten, ()) {
     check_round_trip<Offer>();
     check_round_trip<Taken>();
     check_round_trip<Declined>();
+    check_round_trip<Redeem>();
+    check_round_trip<Redeemed>();
 }
 
 RC_GTEST_PROP(Records, AJoinedHoldsItsEntries, (const std::vector<std::string>& payloads)) {

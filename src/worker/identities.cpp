@@ -5,14 +5,6 @@
 namespace wspool::worker {
 namespace {
 
-constexpr Duration tick = std::chrono::milliseconds(256);
-// Eight years, the most that the wheel takes; who stays longer is looked at again then.
-constexpr std::int64_t ticks_max = 1'000'000'000;
-
-[[nodiscard]] std::int64_t ticks_of(Instant time) {
-    return time.time_since_epoch() / tick;
-}
-
 [[nodiscard]] std::uint32_t wheel_tick(std::int64_t ticks) {
     return static_cast<std::uint32_t>(ticks);
 }
@@ -37,7 +29,7 @@ void append_patterns(std::string& text, const auth::Permissions::Patterns& patte
 
 }  // namespace
 
-Identities::Identities(Instant now) : wheel_(NodeOf{&records_}, wheel_tick(ticks_of(now))) {}
+Identities::Identities(Instant now) : wheel_(NodeOf{&records_}, wheel_tick(ticks_of(now, tick))) {}
 
 void Identities::set_wall_clock(WallTime wall, Instant at) {
     wall_ = wall;
@@ -95,7 +87,7 @@ bool Identities::may_publish(std::uint32_t index, std::string_view group) const 
 void Identities::schedule(std::uint32_t index, Instant now) {
     const std::int64_t left = (records_[index].expires - wall_time(now)) / tick;
     const std::int64_t ahead = std::clamp<std::int64_t>(left + 1, 1, ticks_max);
-    wheel_.schedule(index, wheel_tick(ticks_of(now) + ahead));
+    wheel_.schedule(index, wheel_tick(ticks_of(now, tick) + ahead));
 }
 
 Instant Identities::next_deadline() const {
@@ -107,7 +99,7 @@ Instant Identities::next_deadline() const {
 }
 
 void Identities::expire(Instant now, std::vector<std::uint32_t>& expired) {
-    wheel_.advance(wheel_tick(ticks_of(now)), [&](std::uint32_t index) {
+    wheel_.advance(wheel_tick(ticks_of(now, tick)), [&](std::uint32_t index) {
         if (records_[index].expires <= wall_time(now)) {
             expired.push_back(index);
         } else {

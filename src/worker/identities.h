@@ -45,6 +45,10 @@ class Identities {
     [[nodiscard]] std::size_t permission_count() const { return shared_.size(); }
 
   private:
+    static constexpr Duration tick = std::chrono::milliseconds(256);
+    // Eight years, the most that the wheel takes; who stays longer is looked at again then.
+    static constexpr std::int64_t ticks_max = 1'000'000'000;
+
     struct Shared {
         auth::Permissions permissions;
         std::size_t users = 0;

@@ -5,17 +5,6 @@
 #include <algorithm>
 
 namespace wspool::worker {
-namespace {
-
-constexpr Duration tick = std::chrono::milliseconds(8);
-// A message may be a gigabyte and the rate a kilobyte; who owes more than days is looked at again.
-constexpr std::int64_t ticks_max = 100'000'000;
-
-[[nodiscard]] std::int64_t ticks_of(Instant time) {
-    return time.time_since_epoch() / tick;
-}
-
-}  // namespace
 
 bool ThrottleOptions::is_on() const {
     return std::any_of(
@@ -30,8 +19,8 @@ std::uint8_t ThrottleOptions::find(std::string_view name) const {
 
 Throttle::Throttle(const ThrottleOptions& options, Instant now)
     : patience_(options.patience),
-      ticks_now_(ticks_of(now)),
-      wheel_(NodeOf{&records_}, static_cast<std::uint32_t>(ticks_of(now))) {
+      ticks_now_(ticks_of(now, tick)),
+      wheel_(NodeOf{&records_}, static_cast<std::uint32_t>(ticks_of(now, tick))) {
     WSPOOL_ASSERT(!options.classes.empty() && options.classes.size() <= 1 + rate_classes_max);
     for (const RateClass& one : options.classes) {
         rates_.push_back({static_cast<double>(one.messages_per_second),
@@ -80,7 +69,7 @@ Throttle::Verdict Throttle::spend(std::uint32_t index, std::size_t bytes, Instan
     if (record.held_since == never) record.held_since = now;
     if (now - record.held_since >= patience_) return Verdict::close;
     const std::int64_t ahead = std::clamp<std::int64_t>(wait / tick + 1, 1, ticks_max);
-    wheel_.schedule(index, static_cast<std::uint32_t>(ticks_of(now) + ahead));
+    wheel_.schedule(index, static_cast<std::uint32_t>(ticks_of(now, tick) + ahead));
     return Verdict::hold;
 }
 
@@ -91,7 +80,7 @@ Instant Throttle::next_deadline() const {
 }
 
 void Throttle::release(Instant now, std::vector<std::uint32_t>& released) {
-    ticks_now_ = ticks_of(now);
+    ticks_now_ = ticks_of(now, tick);
     wheel_.advance(static_cast<std::uint32_t>(ticks_now_),
                    [&](std::uint32_t index) { released.push_back(index); });
 }

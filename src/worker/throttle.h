@@ -60,6 +60,11 @@ class Throttle {
     void release(Instant now, std::vector<std::uint32_t>& released);
 
   private:
+    static constexpr Duration tick = std::chrono::milliseconds(8);
+    // A message may be a gigabyte and the rate a kilobyte; who owes more than days is looked at
+    // again.
+    static constexpr std::int64_t ticks_max = 100'000'000;
+
     struct Rates {
         double messages, bytes;
     };
