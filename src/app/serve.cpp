@@ -21,10 +21,13 @@ constexpr std::uint64_t own_descriptors = 32;
 constexpr std::uint64_t descriptors_per_link = 2;
 
 // Empty, or why so many connections cannot be held.
-std::string check_descriptors(const Config& config, std::size_t workers, std::uint64_t limit) {
+std::uint64_t own_descriptors_of(const Config& config, std::size_t workers) {
     const std::uint64_t links = workers - 1 + (config.control.address ? 1 : 0);
-    const std::uint64_t others =
-        own_descriptors + config.server.listen.size() + descriptors_per_link * links;
+    return own_descriptors + config.server.listen.size() + descriptors_per_link * links;
+}
+
+std::string check_descriptors(const Config& config, std::size_t workers, std::uint64_t limit) {
+    const std::uint64_t others = own_descriptors_of(config, workers);
     const std::uint64_t wanted = config.limits.max_connections_per_worker;
     if (wanted + others <= limit) return {};
     return fmt::format(
@@ -37,6 +40,26 @@ std::string check_descriptors(const Config& config, std::size_t workers, std::ui
         limit,
         others,
         limit > others ? limit - others : 0);
+}
+
+// Who waits for a seat is connected too. No error: nobody may ever wait, and without a descriptor a
+// client waits at the listener, as everywhere.
+void warn_of_waiters(const Config& config, std::size_t workers, std::uint64_t limit) {
+    const std::uint64_t seats = config.limits.max_connections_per_worker;
+    const std::uint64_t others = own_descriptors_of(config, workers);
+    std::uint64_t waiters = config.admission.max_waiters;
+    for (const Config::Pool& pool : config.pools) waiters += pool.max_waiters;
+    waiters *= pool::priority_count;
+    if (seats + waiters + others <= limit) return;
+    log_warning(
+        "this process may open {} files: beside {} seats and {} of its own that is room for {} of the "
+        "{} clients that may wait for a seat; who comes then waits unaccepted. Raise the hard limit of "
+        "open files, or lower admission.max_waiters",
+        limit,
+        seats,
+        others,
+        limit - seats - others,
+        waiters);
 }
 
 int serve(const Config& config, const ConfigSources& sources) {
@@ -59,6 +82,7 @@ int serve(const Config& config, const ConfigSources& sources) {
     if (const auto error = check_descriptors(config, workers, limit->now); !error.empty()) {
         return refuse_to_start(error);
     }
+    warn_of_waiters(config, workers, limit->now);
     return is_single ? serve_single(config, sources) : serve_master(config, sources, workers);
 }
 

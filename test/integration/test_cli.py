@@ -182,6 +182,12 @@ class Listening(unittest.TestCase):
         with Gateway(listen="0.0.0.0:0") as gateway:
             gateway.log.wait(lambda line: "warning" in line and "0.0.0.0" in line)
 
+    def test_too_few_files_for_all_who_may_wait_are_warned_of(self):
+        with Gateway("--max-connections", "1000", nofile=2000) as gateway:
+            warning = gateway.log.wait(lambda line: "may open 2000 files" in line)
+            self.assertRegex(warning, r"beside 1000 seats .* room for \d+ of the 4096 clients that may wait")
+            RawClient.open(gateway).finish()
+
     def test_healthz(self):
         with Gateway() as gateway:
             client = RawClient(gateway)
