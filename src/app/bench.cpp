@@ -123,7 +123,10 @@ Result<void> LoadThread::set_up() {
     auto chosen = io::make_loop(context_.args.loop);
     if (!chosen) return tl::unexpected(chosen.error());
     loop_ = std::move(chosen->loop);
-    driver_ = std::make_unique<Driver>(*loop_, entropy_, *this);
+    Driver::Headers headers;
+    if (!context_.args.token.empty())
+        headers.emplace_back("Authorization", "Bearer " + context_.args.token);
+    driver_ = std::make_unique<Driver>(*loop_, entropy_, *this, std::move(headers));
     return {};
 }
 

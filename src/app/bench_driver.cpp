@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace wspool::app {
 
@@ -31,8 +32,8 @@ struct Driver::Peer {
     std::unique_ptr<Handshake> handshake;
 };
 
-Driver::Driver(io::Loop& loop, Entropy& entropy, DriverHandler& handler)
-    : loop_(loop), entropy_(entropy), handler_(handler) {}
+Driver::Driver(io::Loop& loop, Entropy& entropy, DriverHandler& handler, Headers headers)
+    : loop_(loop), entropy_(entropy), handler_(handler), headers_(std::move(headers)) {}
 
 Driver::~Driver() = default;
 
@@ -51,6 +52,7 @@ Result<void> Driver::reconnect(PeerIndex index, const Destination& destination) 
     handshake->request.host = destination.host;
     handshake->request.target = destination.target;
     handshake->request.key = ws::make_key(entropy_);
+    handshake->request.headers = headers_;
     handshake->request.offer_deflate = false;
     auto request = ws::make_upgrade_request(handshake->request);
     if (!request) return tl::unexpected(request.error());

@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace wspool::app {
@@ -45,7 +46,9 @@ struct Destination {
 
 class Driver {
   public:
-    Driver(io::Loop& loop, Entropy& entropy, DriverHandler& handler);
+    // `headers`: further ones, of every upgrade.
+    using Headers = std::vector<std::pair<std::string, std::string>>;
+    Driver(io::Loop& loop, Entropy& entropy, DriverHandler& handler, Headers headers = {});
     ~Driver();
 
     [[nodiscard]] Instant now() const { return loop_.now(); }
@@ -80,6 +83,7 @@ class Driver {
     io::Loop& loop_;
     Entropy& entropy_;
     DriverHandler& handler_;
+    Headers headers_;
     std::vector<std::unique_ptr<Peer>> peers_;
     std::vector<PeerIndex> marked_;  // have something to send
     std::vector<PeerIndex> flushing_;

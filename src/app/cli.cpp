@@ -1,10 +1,8 @@
 #include "app/cli.h"
 
+#include "app/cli_options.h"
 #include "app/settings.h"
 #include "app/units.h"
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -16,88 +14,6 @@ namespace {
 
 // Verbs of other versions: named so that the answer is not "unknown".
 constexpr std::array<std::string_view, 2> later_verbs = {"rebalance", "upgrade"};
-
-// Our own readers in place of CLI11's: one wording for files, variables and options.
-template <class T, class Parse>
-CLI::callback_t reader(T& target, Parse parse) {
-    return [&target, parse](const CLI::results_t& results) {
-        auto value = parse(results.back());
-        if (!value) throw CLI::ValidationError(value.error().message);
-        target = static_cast<T>(*value);
-        return true;
-    };
-}
-
-CLI::Option* add_count(CLI::App& app,
-                       const std::string& name,
-                       std::uint64_t& target,
-                       std::uint64_t min,
-                       const std::string& help) {
-    const auto parse = [min](const std::string& text) -> Result<std::uint64_t> {
-        auto count = parse_count(text);
-        if (!count) return count;
-        if (*count < min || *count > 10'000'000) {
-            return fail(fmt::format("\"{}\": write a number from {} to 10000000", text, min));
-        }
-        return count;
-    };
-    return app.add_option(name, reader(target, parse), help)
-        ->type_name("N")
-        ->default_str(std::to_string(target));
-}
-
-CLI::Option* add_size(CLI::App& app,
-                      const std::string& name,
-                      std::uint64_t& target,
-                      const std::string& help) {
-    const auto parse = [](const std::string& text) -> Result<std::uint64_t> {
-        auto size = parse_count(text);  // a bare number of bytes is clear enough on a command line
-        if (!size) size = parse_size(text);
-        if (size && *size > 1ull << 30) return fail(fmt::format("\"{}\" is more than 1GiB", text));
-        return size;
-    };
-    return app.add_option(name, reader(target, parse), help)
-        ->type_name("SIZE")
-        ->default_str(format_size(target));
-}
-
-CLI::Option* add_duration(CLI::App& app,
-                          const std::string& name,
-                          Duration& target,
-                          const std::string& help,
-                          std::chrono::hours max = std::chrono::hours(24)) {
-    const auto parse = [max](const std::string& text) -> Result<Duration> {
-        auto duration = parse_duration(text);
-        if (duration && *duration > max) {
-            return fail(fmt::format("\"{}\" is more than {} hours", text, max.count()));
-        }
-        return duration;
-    };
-    return app.add_option(name, reader(target, parse), help)
-        ->type_name("TIME")
-        ->default_str(format_duration(target));
-}
-
-template <class Enum>
-CLI::Option* add_choice(CLI::App& app,
-                        const std::string& name,
-                        Enum& target,
-                        const std::map<std::string, Enum>& choices,
-                        const std::string& help) {
-    const auto parse = [choices](const std::string& text) -> Result<Enum> {
-        const auto found = choices.find(text);
-        if (found != choices.end()) return found->second;
-        std::string names;
-        for (const auto& [choice, value] : choices) names += (names.empty() ? "" : ", ") + choice;
-        return fail(fmt::format("\"{}\" is none of {}", text, names));
-    };
-    return app.add_option(name, reader(target, parse), help);
-}
-
-void repeatable(CLI::Option* option) {
-    option->expected(1)->allow_extra_args(false)->multi_option_policy(
-        CLI::MultiOptionPolicy::TakeAll);
-}
 
 // ---- serve
 
@@ -320,119 +236,6 @@ void add_drain(CLI::App& app, DrainArgs& args) {
     add_control(app, args);
     app.add_flag("--no-wait{false},!--no-wait", args.waits, "Ask, and do not wait for the end");
     app.footer("Clients are told, and closed over server.drain_time; then the gateway ends.");
-}
-
-// ---- bench
-
-void add_bench_common(CLI::App& app, BenchArgs& args) {
-    auto* url = app.add_option("url", args.urls, "ws://HOST[:PORT]/PATH; several are used in turn");
-    url->required()->type_name("URL");
-    add_duration(app, "--duration", args.duration, "Measure so long");
-    add_duration(app,
-                 "--connect-timeout",
-                 args.connect_timeout,
-                 "Give up when not all are connected by then");
-    app.add_flag("--json", args.json, "Report as one JSON object");
-    add_choice<io::LoopChoice>(app,
-                               "--io",
-                               args.loop.choice,
-                               {{"auto", io::LoopChoice::automatic},
-                                {"uring", io::LoopChoice::uring},
-                                {"epoll", io::LoopChoice::epoll}},
-                               "Event loop of the load generator")
-        ->type_name("auto|uring|epoll");
-    app.add_option("--batch-wait",
-                   CLI::callback_t([&args](const CLI::results_t& results) {
-                       if (results.back() == "off") {
-                           args.loop.batch_wait = Duration::zero();
-                           return true;
-                       }
-                       const auto duration = parse_duration(results.back());
-                       if (!duration)
-                           throw CLI::ValidationError("--batch-wait: " + duration.error().message);
-                       args.loop.batch_wait = *duration;
-                       return true;
-                   }),
-                   "Batching wait of the load generator (default off)")
-        ->type_name("TIME|off");
-    auto* pid = app.add_option(
-        "--server-pid",
-        CLI::callback_t([&args](const CLI::results_t& results) {
-            for (const auto& text : results) {
-                const auto number = parse_count(text);
-                if (!number) {
-                    throw CLI::ValidationError("--server-pid: " + number.error().message);
-                }
-                args.server_pids.push_back(*number);
-            }
-            return true;
-        }),
-        "Process of a local server to measure; may be repeated");
-    pid->type_name("PID");
-    repeatable(pid);
-    app.add_flag(
-        "--client-ids", args.client_ids, "Add ?clientId=… to the URL, one for each connection");
-}
-
-void add_load(CLI::App& app, BenchArgs& args) {
-    add_size(app, "--size", args.size, "Bytes of payload of each message");
-    add_count(app, "--in-flight", args.in_flight, 1, "Messages sent ahead of their answers");
-    add_duration(app, "--warmup", args.warmup, "Run so long before measuring");
-}
-
-void add_bench(CLI::App& app, BenchArgs& args, std::optional<BenchKind>& kind) {
-    app.require_subcommand(1);
-    const auto add = [&](const char* name, BenchKind which, const char* help) {
-        CLI::App* sub = app.add_subcommand(name, help);
-        sub->callback([&kind, which] { kind = which; });
-        add_bench_common(*sub, args);
-        return sub;
-    };
-    CLI::App* echo = add("echo", BenchKind::echo, "Messages to an echo server and back");
-    add_load(*echo, args);
-    add_count(*echo, "--connections", args.connections, 1, "Connections");
-    add_count(*echo, "--threads", args.threads, 1, "Threads of the load generator");
-    add_choice<BenchMode>(
-        *echo,
-        "--mode",
-        args.mode,
-        {{"raw", BenchMode::raw}, {"json", BenchMode::json}},
-        "raw: the server returns the very message; json: {\"type\":\"echo\",\"payload\":…}")
-        ->type_name("raw|json");
-    echo->add_flag("--text", args.text, "Text messages (default binary; json is always text)");
-
-    CLI::App* fanout =
-        add("fanout", BenchKind::fanout, "Messages from publishers to every member of a group");
-    add_load(*fanout, args);
-    add_count(*fanout, "--members", args.members, 1, "Members of the group");
-    add_count(*fanout, "--publishers", args.publishers, 1, "Publishers, which are not members");
-    add_choice<FanoutProtocol>(
-        *fanout,
-        "--protocol",
-        args.protocol,
-        {{"seed", FanoutProtocol::seed}, {"plain", FanoutProtocol::plain}},
-        "seed: JSON join and broadcast; plain: the server sends on what a publisher says")
-        ->type_name("seed|plain");
-    fanout
-        ->add_option(
-            "--publish-url", args.publish_url, "URL for the publishers (default: the same)")
-        ->type_name("URL");
-    fanout->add_flag(
-        "--text", args.text, "Text messages with --protocol plain (seed is always text)");
-
-    CLI::App* idle =
-        add("idle", BenchKind::idle, "Open connections, hold them, report their memory");
-    add_count(*idle, "--connections", args.connections, 1, "Connections");
-    add_count(*idle,
-              "--processes",
-              args.processes,
-              0,
-              "Load processes; 0: as many as the limit of open files asks for");
-
-    CLI::App* connect =
-        add("connect", BenchKind::connect, "Connect, upgrade, close, again and again");
-    add_count(*connect, "--connections", args.connections, 1, "Connections at a time");
-    add_duration(*connect, "--warmup", args.warmup, "Run so long before measuring");
 }
 
 Parsed refuse(const std::string& message) {

@@ -87,6 +87,7 @@ struct BenchArgs {
     FanoutProtocol protocol = FanoutProtocol::seed;
     bool text = false;
     bool client_ids = false;
+    std::string token;  // empty: none
     bool json = false;
     std::vector<std::uint64_t> server_pids;
     io::LoopOptions loop;

@@ -203,6 +203,8 @@ TEST(CommandLine, bench_reads_its_load) {
                                    "--batch-wait",
                                    "50us",
                                    "--json",
+                                   "--token",
+                                   "a.b.c",
                                    "--server-pid",
                                    "1"});
     ASSERT_TRUE(outcome.parsed.command.has_value()) << outcome.err;
@@ -214,6 +216,7 @@ TEST(CommandLine, bench_reads_its_load) {
     EXPECT_EQ(args.duration, std::chrono::seconds(2));
     EXPECT_EQ(args.loop.batch_wait, std::chrono::microseconds(50));
     EXPECT_TRUE(args.json);
+    EXPECT_EQ(args.token, "a.b.c");
     EXPECT_EQ(args.server_pids, std::vector<std::uint64_t>{1});
 }
 

@@ -52,8 +52,10 @@ void warn_of_waiters(const Config& config, std::size_t workers, std::uint64_t li
     waiters *= pool::priority_count;
     if (seats + waiters + others <= limit) return;
     log_warning(
-        "this process may open {} files: beside {} seats and {} of its own that is room for {} of the "
-        "{} clients that may wait for a seat; who comes then waits unaccepted. Raise the hard limit of "
+        "this process may open {} files: beside {} seats and {} of its own that is room for {} of "
+        "the "
+        "{} clients that may wait for a seat; who comes then waits unaccepted. Raise the hard "
+        "limit of "
         "open files, or lower admission.max_waiters",
         limit,
         seats,
