@@ -232,7 +232,8 @@ class Requests(Shared):
         for path, method, status, allow in [("/api/stats", "POST", 405, "GET, HEAD"),
                                             ("/metrics", "PUT", 405, "GET, HEAD"),
                                             ("/api/clients/a", "DELETE", 405, "GET, HEAD"),
-                                            ("/api/batch", "GET", 405, "POST"), ("/", "GET", 404, None),
+                                            ("/api/batch", "GET", 405, "POST"), ("/", "POST", 405, "GET, HEAD"),
+                                            ("/nowhere", "GET", 404, None),
                                             ("/api/", "GET", 404, None), ("/api/clients/", "GET", 404, None)]:
             with self.subTest(path=path, method=method):
                 got, headers, _ = self.api.ask(path, method)
@@ -277,12 +278,12 @@ class Requests(Shared):
 class Tokens(unittest.TestCase):
     def check(self, gateway):
         api, with_token = ControlApi(gateway), ControlApi(gateway, TOKEN)
-        for path in ("/metrics", "/api/stats", "/api/clients", "/", "/api/nothing"):
+        for path in ("/metrics", "/api/stats", "/api/clients", "/nothing", "/api/nothing"):
             status, headers, _ = api.ask(path)
             self.assertEqual((status, headers["www-authenticate"]), (401, "Bearer"))
             self.assertEqual(ControlApi(gateway, TOKEN[:-1] + "x").ask(path)[0], 401)
         self.assertEqual(api.post("drain")[0], 401)
-        self.assertEqual((api.status("/healthz"), api.status("/readyz")), (200, 200))
+        self.assertEqual((api.status("/healthz"), api.status("/readyz"), api.status("/")), (200, 200, 200))
         self.assertEqual(with_token.stats()["draining"], False)
         self.assertEqual(with_token.post("broadcast", {"group": "g", "payload": 1})[0], 200)
         self.assertEqual(with_token.ask("/api/stats", headers={"Host": "a.name"})[0], 200)
