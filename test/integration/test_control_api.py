@@ -244,6 +244,22 @@ class Requests(Shared):
         self.assertEqual((status, text), (200, ""))
         self.assertGreater(int(headers["content-length"]), 100)
 
+    def test_the_dashboard_comes_with_its_headers(self):
+        for path, kind in [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/dashboard.css", "text/css")]:
+            with self.subTest(path=path):
+                status, headers, text = self.api.ask(path)
+                self.assertEqual((status, headers["content-type"]), (200, f"{kind}; charset=utf-8"))
+                self.assertTrue(headers["content-security-policy"].startswith("default-src 'none'; "), headers)
+                self.assertEqual([headers[name] for name in ("x-content-type-options", "referrer-policy",
+                                                             "cache-control")],
+                                 ["nosniff", "no-referrer", "no-cache"])
+                status, of_head, nothing = self.api.ask(path, "HEAD")
+                self.assertEqual((status, nothing), (200, ""))
+                self.assertEqual(int(of_head["content-length"]), len(text.encode()))
+                self.assertEqual(of_head["content-security-policy"], headers["content-security-policy"])
+                self.assertEqual(self.api.ask(path, headers={"Host": "evil.example"})[0], 403)
+                self.assertEqual(self.api.ask(path, headers={"Origin": "http://evil.example"})[0], 403)
+
     def raw(self, head, body=b""):
         client = RawClient(parse_address(self.gateway.ready["control"]))
         self.addCleanup(client.sock.close)
