@@ -2,6 +2,7 @@
 #include "control/api.h"
 
 #include "control/answers.h"
+#include "control/dashboard.h"
 #include "http/head.h"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ constexpr std::array<std::string_view, 9> posts = {
 
 // What a path answers to.
 [[nodiscard]] Method method_of(std::string_view path) {
-    if (is_page_path(path)) return Method::get;
+    if (is_page_path(path) || is_dashboard_path(path)) return Method::get;
     if (!path.starts_with(prefix)) return Method::none;
     const std::string_view name = path.substr(prefix.size());
     if (std::find(posts.begin(), posts.end(), name) != posts.end()) return Method::post;
@@ -33,16 +34,12 @@ constexpr std::array<std::string_view, 9> posts = {
     return Method::none;
 }
 
-[[nodiscard]] Answer not_found(std::string_view path) {
-    if (path == "/") {
-        return failure(
-            404, "not_found", "This version of wspool has no dashboard; see /api/stats.");
-    }
+[[nodiscard]] Answer not_found() {
     return failure(404,
                    "not_found",
-                   "There are /metrics, /healthz, /readyz and, below /api/, stats, workers, "
-                   "clients, groups, and by POST broadcast, direct, join, leave, disconnect, "
-                   "batch and drain.");
+                   "There are / (the dashboard), /metrics, /healthz, /readyz and, below /api/, "
+                   "stats, workers, clients, groups, and by POST broadcast, direct, join, leave, "
+                   "disconnect, batch and drain.");
 }
 
 [[nodiscard]] Answer wrong_method(Method method) {
@@ -65,7 +62,7 @@ void Api::set_worker(std::uint16_t index, wire::Incarnation incarnation) {
 void Api::on_request(session::SessionId session, const Request& request, Instant now) {
     const std::string_view path = http::path_of(request.target);
     const Method method = method_of(path);
-    if (method == Method::none) return answer(session, not_found(path));
+    if (method == Method::none) return answer(session, not_found());
     const bool is_get = request.method == "GET" || request.method == "HEAD";
     if (method == Method::get) {
         if (!is_get) return answer(session, wrong_method(method));
@@ -77,6 +74,7 @@ void Api::on_request(session::SessionId session, const Request& request, Instant
 
 void Api::answer_get(session::SessionId session, std::string_view target, Instant now) {
     const std::string_view path = http::path_of(target);
+    if (is_dashboard_path(path)) return answer(session, answer_from_dashboard(path));
     if (is_page_path(path)) {
         const Facts facts{
             page_, options_.connections_max_per_worker, now, options_.pools, is_drain_asked_};

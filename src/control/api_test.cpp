@@ -195,7 +195,7 @@ class ApiTest : public testing::Test {
 TEST_F(ApiTest, WhatThereIsNotIsToldInJson) {
     ask("GET", "/api/nothing");
     EXPECT_EQ(heard_code(404), "not_found");
-    ask("GET", "/");
+    ask("GET", "/dashboard.txt");
     EXPECT_EQ(heard_code(404), "not_found");
     ask("DELETE", "/api/stats");
     EXPECT_EQ(heard().headers, "Allow: GET, HEAD\r\n");
@@ -210,6 +210,29 @@ TEST_F(ApiTest, WhatThereIsNotIsToldInJson) {
     ask("HEAD", "/healthz?x");
     EXPECT_EQ(heard().status, 200);
     EXPECT_EQ(api.waiting_count(), 0u);
+}
+
+TEST_F(ApiTest, ThePathsThatThereAreAreNamed) {
+    ask("GET", "/nowhere");
+    const std::string body = heard().body;
+    for (const char* path : {" / ", "/metrics", "stats", "drain"}) {
+        EXPECT_NE(body.find(path), std::string::npos) << path;
+    }
+}
+
+TEST_F(ApiTest, TheDashboardIsTheSameWhateverHappens) {
+    for (const char* path : {"/", "/dashboard.js", "/dashboard.css"}) {
+        ask("GET", path);
+        const Answer before = heard();
+        EXPECT_EQ(before.status, 200) << path;
+        metrics::Counters counters;
+        counters.seating.seats[0][1] = 37;
+        page.publish(0, counters, now);
+        ask("HEAD", std::string(path) + "?x=1");
+        EXPECT_EQ(heard().body, before.body) << path;
+        ask("POST", path, "{}");
+        EXPECT_EQ(heard().headers, "Allow: GET, HEAD\r\n") << path;
+    }
 }
 
 TEST_F(ApiTest, ABroadcastIsAnsweredWithItsPosition) {

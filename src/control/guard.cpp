@@ -1,6 +1,7 @@
 #include "control/guard.h"
 
 #include "base/token.h"
+#include "control/dashboard.h"
 
 #include <algorithm>
 #include <atomic>
@@ -77,7 +78,8 @@ bool Guard::has_token(const http::RequestHead& request) const {
 }
 
 std::optional<Answer> Guard::judge(const http::RequestHead& request) const {
-    if (is_for_everybody(http::path_of(request.target))) return std::nullopt;
+    const std::string_view path = http::path_of(request.target);
+    if (is_for_everybody(path)) return std::nullopt;
     const std::string_view host = request.field("Host");
     if (options_.checks_host && !is_address_or_localhost(host)) {
         return failure(403,
@@ -90,7 +92,7 @@ std::optional<Answer> Guard::judge(const http::RequestHead& request) const {
         return failure(
             403, "forbidden", "The control API does not answer to pages of other sites.");
     }
-    if (!has_token(request)) {
+    if (!is_dashboard_path(path) && !has_token(request)) {
         Answer refused = failure(
             401, "unauthorized", "Send the token of control.token as \"Authorization: Bearer …\".");
         refused.headers = "WWW-Authenticate: Bearer\r\n";

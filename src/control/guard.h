@@ -7,7 +7,8 @@
 //   without a token, on a loopback address, Host must be an address or localhost, for a name may be
 //   one that the site has made point here (DNS rebinding);
 //   a body must call itself application/json, which no form can.
-// /healthz and /readyz are for everybody: they tell nothing else.
+// /healthz and /readyz are for everybody: they tell nothing else. The dashboard (dashboard.h),
+// which tells nothing at all, needs no token.
 #pragma once
 
 #include "control/answer.h"

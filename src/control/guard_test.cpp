@@ -30,7 +30,14 @@ int judge(const GuardOptions& options, const Asked& asked) {
 
 TEST(Guard, AsksForTheTokenOnEverythingButHealth) {
     const GuardOptions options{.token = token};
-    for (const char* path : {"/", "/metrics", "/api/stats", "/healthz/", "/readyz.", "/Healthz"}) {
+    for (const char* path : {"/metrics",
+                             "/api/stats",
+                             "/healthz/",
+                             "/readyz.",
+                             "/Healthz",
+                             "//",
+                             "/dashboard",
+                             "/dashboard.js/"}) {
         EXPECT_EQ(judge(options, {.path = path}), 401) << path;
         EXPECT_EQ(
             judge(options, {.path = path, .lines = "Authorization: bearer " + token + "\r\n"}), 200)
@@ -38,6 +45,20 @@ TEST(Guard, AsksForTheTokenOnEverythingButHealth) {
     }
     for (const char* path : {"/healthz", "/readyz", "/healthz?a"}) {
         EXPECT_EQ(judge(options, {.path = path}), 200) << path;
+    }
+}
+
+TEST(Guard, AsksForNoTokenOnTheDashboardButForHostAndOrigin) {
+    for (const char* path : {"/", "/?a", "/dashboard.js", "/dashboard.css"}) {
+        EXPECT_EQ(judge({.token = token}, {.path = path}), 200) << path;
+        EXPECT_EQ(judge({}, {.path = path}), 200) << path;
+        for (const GuardOptions& options : {GuardOptions{}, GuardOptions{.token = token}}) {
+            EXPECT_EQ(judge(options, {.path = path, .lines = "Origin: http://evil.example\r\n"}),
+                      403)
+                << path;
+        }
+        const GuardOptions on_loopback{.token = {}, .checks_host = true};
+        EXPECT_EQ(judge(on_loopback, {.path = path, .host = "evil.example"}), 403) << path;
     }
 }
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from gateway import environment
-from waiting import Lines, take
+from waiting import Deadline, Lines, take
 
 PEERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "peers")
 # Debian's packages belong to Debian's interpreter, whatever else is called python3 here.
@@ -77,9 +77,9 @@ class Peer:
         client.protocol, client.extensions = answer["protocol"], answer["extensions"]
         return client
 
-    def tab(self, url):
+    def tab(self, url, **options):
         tab = Tab(self, next(self._names))
-        self.command("tab", name=tab.name, url=url)
+        self.command("tab", name=tab.name, url=url, **options)
         return tab
 
     def stop(self):
@@ -154,6 +154,32 @@ class Tab:
 
     def type(self, text):
         self.peer.command("type", name=self.name, text=text)
+
+    def watch(self):
+        """From now on the page's events say what can be seen on it, by id."""
+        self.peer.command("watch", name=self.name)
+
+    def see(self, is_there):
+        """The first picture that is as wanted."""
+        deadline = Deadline()
+        while not is_there(page := self.next()):
+            assert not deadline.is_over(), f"the page shows {page}"
+        return page
+
+    def _ask(self, op, answer):
+        self.peer.command(op, name=self.name)
+        while (event := self.peer.next_event(self.name))["event"] != answer:
+            pass
+        return event
+
+    def reload(self):
+        self._ask("reload", "reloaded")
+        self.watch()
+
+    def record(self):
+        """(errors of the console, addresses that were asked) since it was opened."""
+        event = self._ask("record", "record")
+        return event["errors"], event["requests"]
 
 
 class EchoServer:

@@ -232,7 +232,8 @@ class Requests(Shared):
         for path, method, status, allow in [("/api/stats", "POST", 405, "GET, HEAD"),
                                             ("/metrics", "PUT", 405, "GET, HEAD"),
                                             ("/api/clients/a", "DELETE", 405, "GET, HEAD"),
-                                            ("/api/batch", "GET", 405, "POST"), ("/", "GET", 404, None),
+                                            ("/api/batch", "GET", 405, "POST"), ("/", "POST", 405, "GET, HEAD"),
+                                            ("/nowhere", "GET", 404, None),
                                             ("/api/", "GET", 404, None), ("/api/clients/", "GET", 404, None)]:
             with self.subTest(path=path, method=method):
                 got, headers, _ = self.api.ask(path, method)
@@ -242,6 +243,22 @@ class Requests(Shared):
         status, headers, text = self.api.ask("/api/stats", "HEAD")
         self.assertEqual((status, text), (200, ""))
         self.assertGreater(int(headers["content-length"]), 100)
+
+    def test_the_dashboard_comes_with_its_headers(self):
+        for path, kind in [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/dashboard.css", "text/css")]:
+            with self.subTest(path=path):
+                status, headers, text = self.api.ask(path)
+                self.assertEqual((status, headers["content-type"]), (200, f"{kind}; charset=utf-8"))
+                self.assertTrue(headers["content-security-policy"].startswith("default-src 'none'; "), headers)
+                self.assertEqual([headers[name] for name in ("x-content-type-options", "referrer-policy",
+                                                             "cache-control")],
+                                 ["nosniff", "no-referrer", "no-cache"])
+                status, of_head, nothing = self.api.ask(path, "HEAD")
+                self.assertEqual((status, nothing), (200, ""))
+                self.assertEqual(int(of_head["content-length"]), len(text.encode()))
+                self.assertEqual(of_head["content-security-policy"], headers["content-security-policy"])
+                self.assertEqual(self.api.ask(path, headers={"Host": "evil.example"})[0], 403)
+                self.assertEqual(self.api.ask(path, headers={"Origin": "http://evil.example"})[0], 403)
 
     def raw(self, head, body=b""):
         client = RawClient(parse_address(self.gateway.ready["control"]))
@@ -277,12 +294,12 @@ class Requests(Shared):
 class Tokens(unittest.TestCase):
     def check(self, gateway):
         api, with_token = ControlApi(gateway), ControlApi(gateway, TOKEN)
-        for path in ("/metrics", "/api/stats", "/api/clients", "/", "/api/nothing"):
+        for path in ("/metrics", "/api/stats", "/api/clients", "/nothing", "/api/nothing"):
             status, headers, _ = api.ask(path)
             self.assertEqual((status, headers["www-authenticate"]), (401, "Bearer"))
             self.assertEqual(ControlApi(gateway, TOKEN[:-1] + "x").ask(path)[0], 401)
         self.assertEqual(api.post("drain")[0], 401)
-        self.assertEqual((api.status("/healthz"), api.status("/readyz")), (200, 200))
+        self.assertEqual((api.status("/healthz"), api.status("/readyz"), api.status("/")), (200, 200, 200))
         self.assertEqual(with_token.stats()["draining"], False)
         self.assertEqual(with_token.post("broadcast", {"group": "g", "payload": 1})[0], 200)
         self.assertEqual(with_token.ask("/api/stats", headers={"Host": "a.name"})[0], 200)

@@ -56,15 +56,46 @@ const blank = await browser.newPage();
 await blank.exposeFunction('report', report);
 const tabs = new Map();
 
-async function openTab({ name, url }) {
-  const page = await (await browser.newContext()).newPage();
+async function openTab({ name, url, width }) {
+  const page = await (await browser.newContext(width ? { viewport: { width, height: 800 } } : {})).newPage();
   await page.exposeFunction('report', (value) => report('page', name, { value }));
-  tabs.set(name, page);
+  const errors = [];
+  const requests = [];
+  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('request', (request) => requests.push(request.url()));
+  tabs.set(name, { page, errors, requests });
   await page.goto(url);
 }
 
+// Runs inside the page: tells what can be seen of it by id, now and whenever that changes.
+function watchInPage() {
+  const look = (element) => (element.tagName === 'TBODY'
+    ? [...element.rows].map((row) => [...row.cells].map((cell) => cell.innerText)) : element.innerText);
+  const tell = () => {
+    const seen = [...document.querySelectorAll('[id]')].filter((element) => element.getClientRects().length > 0);
+    window.report({
+      ...Object.fromEntries(seen.map((element) => [element.id, look(element)])),
+      isTooWide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
+    });
+  };
+  const everything = { subtree: true, childList: true, characterData: true, attributes: true };
+  new MutationObserver(tell).observe(document.documentElement, everything);
+  tell();
+}
+
+async function reloadTab({ name }) {
+  await tabs.get(name).page.reload();
+  report('reloaded', name);
+}
+
+function tellRecord({ name }) {
+  const { errors, requests } = tabs.get(name);
+  report('record', name, { errors, requests });
+}
+
 async function typeInTab({ name, text }) {
-  const field = tabs.get(name).locator('input');
+  const field = tabs.get(name).page.locator('input');
   await field.fill(text);
   await field.press('Enter');
 }
@@ -77,6 +108,9 @@ async function run(command) {
       ({ name, code, reason }) => window.sockets[name].close(code, reason), command);
     case 'tab': return openTab(command);
     case 'type': return typeInTab(command);
+    case 'watch': return tabs.get(command.name).page.evaluate(watchInPage);
+    case 'reload': return reloadTab(command);
+    case 'record': return tellRecord(command);
     default: throw new Error(`unknown command ${command.op}`);
   }
 }
