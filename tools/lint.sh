@@ -44,7 +44,7 @@ by_itself+=',misc-unused-using-decls,misc-unused-alias-decls,bugprone-suspicious
 together='-clang-analyzer-*,-bugprone-suspicious-include,-bugprone-exception-escape'
 batch_size=12
 rules=$(sha256sum <.clang-tidy)
-todo=()    # what to look at, its checks (empty: all), its stamp: three words each
+pending=()  # what to look at, its checks ("all": those of .clang-tidy), its stamp: three words each
 units=0
 
 stamp_of() {  # stamp_of CHECKS FILE…: named after all that counts
@@ -58,7 +58,7 @@ add() {  # add FILE CHECKS DEPENDENCY…
     shift 2
     stamp=$(stamp_of "$checks" "$file" "$@")
     units=$((units + 1))
-    [[ -e $stamp ]] || todo+=("$file" "${checks:-all}" "$stamp")
+    [[ -e $stamp ]] || pending+=("$file" "${checks:-all}" "$stamp")
 }
 
 batch=()
@@ -101,7 +101,7 @@ options_of() {
     local source=$1
     [[ $source != */together_* ]] || source=$(sed -n '1s/.*"\(.*\)"/\1/p' "$1" | sed 's#^\(\.\./\)*##')
     jq -r --arg file "$PWD/$source" 'first(.[] | select(.file == $file)) | .command' build/check/compile_commands.json |
-        tr ' ' '\n' | grep -E '^-(D|I|isystem|std|W|f)|^/' | grep -vE '^/.*(g\+\+|ccache|\.cpp)' | sed 's/\\//g'
+        tr ' ' '\n' | grep -E '^-(D|I|isystem|std|W|f)|^/' | grep -vE '^/.*bin/|\.cpp$' | sed 's/\\//g'
 }
 
 lint_one() {
@@ -118,6 +118,6 @@ lint_one() {
     fi
 }
 export -f lint_one options_of
-[[ ${#todo[@]} == 0 ]] ||
-    printf '%s\n' "${todo[@]}" | xargs -d '\n' -n 3 -P "$jobs" bash -c 'lint_one "$@"' lint_one
+[[ ${#pending[@]} == 0 ]] ||
+    printf '%s\n' "${pending[@]}" | xargs -d '\n' -n 3 -P "$jobs" bash -c 'lint_one "$@"' lint_one
 echo "lint: $units runs pass"

@@ -2,12 +2,22 @@
 #include "app/config_file.h"
 #include "app/settings.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 namespace wspool::app {
 namespace {
 
 constexpr std::array<std::string_view, 3> algorithm_names = {"HS256", "RS256", "ES256"};
+
+// Whether an earlier element has the same text there as the last one.
+template <class Element>
+bool repeats(const std::vector<Element>& list, std::string Element::*text) {
+    return std::any_of(list.begin(), list.end() - 1, [&](const Element& earlier) {
+        return earlier.*text == list.back().*text;
+    });
+}
 
 constexpr std::array<std::string_view, 3> issuer_required = {"name", "audience", "keys"};
 constexpr std::array<std::string_view, 1> key_required = {"alg"};
@@ -70,10 +80,8 @@ constexpr std::array<std::string_view, 2> history_required = {"prefix", "message
 
 std::optional<std::string> check_history(Config& config) {
     const auto& groups = config.history.groups;
-    for (std::size_t i = 0; i + 1 < groups.size(); ++i) {
-        if (groups[i].prefix == groups.back().prefix)
-            return "has the prefix of another; leave one of them out";
-    }
+    if (repeats(groups, &Config::History::Groups::prefix))
+        return "has the prefix of another; leave one of them out";
     return {};
 }
 
@@ -81,10 +89,8 @@ constexpr std::array<std::string_view, 1> rate_class_required = {"name"};
 
 std::optional<std::string> check_rate_class(Config& config) {
     const auto& classes = config.limits.rate_classes;
-    for (std::size_t i = 0; i + 1 < classes.size(); ++i) {
-        if (classes[i].name == classes.back().name)
-            return "has the name of an earlier one; rename or remove one of them";
-    }
+    if (repeats(classes, &Config::Limits::RateClass::name))
+        return "has the name of an earlier one; rename or remove one of them";
     return {};
 }
 

@@ -38,20 +38,17 @@ std::uint8_t Worker::State::rate_class_of(std::size_t pool, std::string_view cla
     return options.rates.find(options.seats.dedicated[pool - 1].rate_class);
 }
 
-// A message that all may send, but not those in this pool.
-bool Worker::State::is_too_big(const Client& client, std::size_t bytes) const {
-    if (client.pool == 0) return false;
+// False when the client was closed: others may send so much, but not those in its pool.
+bool Worker::State::fits_pool(Client& client, std::size_t bytes) {
+    if (client.pool == 0) return true;
     const std::uint64_t most = options.seats.dedicated[client.pool - 1].message_size_max;
-    return most != 0 && bytes > most;
-}
-
-void Worker::State::end_too_big(Client& client) {
-    const session::SessionId session = client.session;
+    if (most == 0 || bytes <= most) return true;
     deactivate(client);
-    engine.close(session,
+    engine.close(client.session,
                  ws::CloseCode::too_big,
                  "a message larger than this pool takes",
                  CloseReason::too_big);
+    return false;
 }
 
 bool Worker::State::spend(Client& client, std::size_t bytes) {

@@ -73,10 +73,7 @@ void Worker::State::on_message(const session::Event& event) {
     Client& client = clients[event.session.index];
     WSPOOL_ASSERT(client.session == event.session);
     if (has_shares) pool_of(client).touch(client.seat, engine.now());
-    if (client.state == ClientState::active && is_too_big(client, event.payload.size())) {
-        end_too_big(client);
-        return;
-    }
+    if (!fits_pool(client, event.payload.size())) return;
     if (throttle && !spend(client, event.payload.size())) return;
     if (client.is_echo) {
         (void)engine.send(event.session, event.opcode, event.payload);

@@ -130,8 +130,7 @@ struct Worker::State {
     [[nodiscard]] bool knock(const session::Event& event, std::string& block);
     // Whether the message may be served; holds its client up, or closes it.
     [[nodiscard]] std::uint8_t rate_class_of(std::size_t pool, std::string_view claimed) const;
-    [[nodiscard]] bool is_too_big(const Client& client, std::size_t bytes) const;
-    void end_too_big(Client& client);
+    [[nodiscard]] bool fits_pool(Client& client, std::size_t bytes);
     [[nodiscard]] bool spend(Client& client, std::size_t bytes);
     void release_held();
     // Reading stops while there is any reason, as these come and go by themselves.

@@ -52,6 +52,7 @@ class Judge {
         return ended == never || ended - options_.tail > message.answered_at;
     }
 
+    // What was seen is known by whole milliseconds, rounded down.
     [[nodiscard]] bool saw(const Run& run, MessageIndex index) const {
         const Instant sent_at = records_.messages[index].sent_at - std::chrono::milliseconds(1);
         for (auto seen = run.seen.rbegin(); seen != run.seen.rend(); ++seen) {

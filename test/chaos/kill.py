@@ -134,7 +134,8 @@ class Run:
     def __init__(self, arguments):
         self.arguments = arguments
         self.random = random.Random(arguments.seed)
-        self.replaced, self.served, self.kills, self.times = [], [], [], []
+        self.replaced, self.served = [], []
+        self.kills = []  # who, and when
         self.lost_probes = 0
         self._stopped = []
         self._directory = tempfile.TemporaryDirectory(prefix="wspool-chaos-")
@@ -158,10 +159,11 @@ class Run:
         return {name: pid for name, pid in self.gateway.children().items()
                 if name.startswith("worker ")}
 
-    def note_death(self, killed_at, stopped_at=None):
+    def note_death(self, name, killed_at, stopped_at=None):
         text = f"killed {killed_at}" + (f" stopped {stopped_at}" if stopped_at else "")
         with open(self.deaths, "a", encoding="ascii") as file:
             file.write(text + "\n")
+        self.kills.append(f"{name} {text}")
 
     def pause(self, seconds):
         select.poll().poll(max(0, seconds) * 1000)
@@ -185,10 +187,8 @@ class Run:
             stopped_at = self.stop_process(pid)
             self.pause(0.03)  # for clients to come into its queue
         killed_at = time.monotonic_ns()
-        self.note_death(killed_at, stopped_at)
+        self.note_death(name, killed_at, stopped_at)
         os.kill(pid, signal.SIGKILL)
-        self.times.append(f"{name} ({pid}) killed at {killed_at}" +
-                          (f", stopped at {stopped_at}" if stopped_at else ""))
         wait_until(lambda: is_dead(pid), f"{name} is dead")
         probe = Probe(self.gateway.address, PROBES)
         wait_until(lambda: self.pids().get(name, pid) != pid, f"{name} is replaced")
@@ -196,7 +196,6 @@ class Run:
         probe.take_answers(PATIENCE)
         self.served.append((time.monotonic_ns() - killed_at) / 1e6)
         self.lost_probes += probe.lost + probe.waiting()
-        self.kills.append(name)
 
     def freeze(self):
         """Stops a worker, which then must be found, killed and replaced by the master."""
@@ -204,11 +203,10 @@ class Run:
         stopped_at = self.stop_process(pid)
         wait_until(lambda: is_dead(pid), f"{name} was stopped, and is killed", 3 * PATIENCE)
         # It was dead before this was seen.
-        self.note_death(time.monotonic_ns() - 500_000_000, stopped_at)
+        self.note_death(name, time.monotonic_ns() - 500_000_000, stopped_at)
         killed_at = time.monotonic_ns()
         wait_until(lambda: self.pids().get(name, pid) != pid, f"{name} is replaced")
         self.replaced.append((time.monotonic_ns() - killed_at) / 1e6)
-        self.kills.append(name)
         return (killed_at - stopped_at) / 1e9
 
     def finish(self, **more):
@@ -308,9 +306,8 @@ def queue(run):
     probe.take_answers(0.5)
     queued = probe.waiting()
     killed_at = time.monotonic_ns()
-    run.note_death(killed_at, stopped_at)
+    run.note_death(name, killed_at, stopped_at)
     os.kill(pid, signal.SIGKILL)
-    run.kills.append(name)
     probe.take_answers(PATIENCE)
     run.served.append((time.monotonic_ns() - killed_at) / 1e6)
     run.lost_probes += probe.lost + probe.waiting()
@@ -388,7 +385,7 @@ def main(words):
     wrong = judge(report, arguments)
     print(json.dumps({"variant": arguments.variant, **report}, indent=1))
     if wrong:  # who looks for the cause needs both, and gets them only now
-        print("\n".join(run.gateway.log.all() + run.load.log.all() + run.times), file=sys.stderr)
+        print("\n".join(run.gateway.log.all() + run.load.log.all() + run.kills), file=sys.stderr)
     for sentence in wrong:
         print(f"kill.py {arguments.variant} --seed {arguments.seed}: {sentence}", file=sys.stderr)
     return 1 if wrong else 0
